@@ -1,0 +1,404 @@
+//! `wasm-gw serve`: from options to a running server, and to its end.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use http::HeaderValue;
+use tokio::signal::unix::{SignalKind, signal};
+use wasm_gw_http::{AccessLog, AccessLogFormat, Address, HttpConfig, Server};
+use wasm_gw_protocol::{Environ, HeadLimits, Mount};
+use wasm_gw_runtime::{
+    AllocatorChoice, App, AppConfig, CacheConfig, CacheUse, Grants, InstanceLimits, Runtime,
+    RuntimeConfig, SERVER_SOFTWARE, Site,
+};
+
+use crate::manifest::{MANIFEST, Manifest};
+use crate::options::{Allocator, LogFormat, ServeOptions};
+use crate::values::{AppFile, Pair, Size, Span};
+use crate::{printer, telemetry};
+
+/// Where to listen if nobody says.
+const LISTEN: &str = "127.0.0.1:8080";
+
+/// Serve one application, or several under their own paths
+///
+/// Each request runs in a fresh instance. In a folder with a wasm-gw.toml, its settings are the
+/// defaults, and `wasm-gw serve` alone is enough.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  wasm-gw serve app.wasm
+  wasm-gw serve app.wasm --listen 0.0.0.0:80 --env TOKEN=secret --dir ./data::/data:ro
+  wasm-gw serve --app /=site.wasm --app /api=api.wasm --timeout 5s --memory 64MiB
+
+WASM_GW_LOG chooses what is logged on stderr: error, warn, info (the default), debug.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    options: ServeOptions,
+
+    /// Read this file instead of ./wasm-gw.toml
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Serves until a signal, then lets what was accepted finish.
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
+    let options = match &args.config {
+        Some(path) => args.options.over(Manifest::read(path)?.serve),
+        None if Path::new(MANIFEST).exists() => {
+            args.options.over(Manifest::read(Path::new(MANIFEST))?.serve)
+        }
+        None => args.options,
+    };
+    let files = files(&options)?;
+    let format = options.log_format.unwrap_or_default();
+    telemetry::start(format);
+
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("wasm-gw")
+        .build()
+        .context("cannot start threads")?;
+    tokio.block_on(async {
+        // Signals first: one that comes while a large component compiles must not be lost.
+        let stop = Stop::listen()?;
+        let limits = limits(&options);
+        let runtime = runtime(&options, &limits, files.len())?;
+        let apps = load(&runtime, &options, &limits, &files)?;
+        let server = Server::bind(&addresses(&options)?, http(&options)?)?;
+        announce(&options, &server, &runtime, &apps, format);
+        let drained = server.serve(Site::new(apps)?, stop.requested()).await?;
+        if drained.cut > 0 {
+            tracing::warn!("{} requests were cut off: the graceful timeout was over", drained.cut);
+        }
+        Ok(())
+    })
+}
+
+/// The components and their mounts.
+fn files(options: &ServeOptions) -> anyhow::Result<Vec<AppFile>> {
+    let mut files = options.app.clone();
+    match (&options.component, &options.mount) {
+        (Some(component), mount) => files.push(AppFile {
+            mount: mount.clone().unwrap_or_else(|| "/".to_owned()),
+            file: component.clone(),
+        }),
+        (None, Some(mount)) => {
+            bail!("--mount {mount} has no component; write --app {mount}=FILE, or name one file")
+        }
+        (None, None) => {}
+    }
+    if files.is_empty() {
+        bail!(
+            "nothing to serve: name a component (wasm-gw serve app.wasm), or set \
+             `component` under [serve] in {MANIFEST}"
+        );
+    }
+    Ok(files)
+}
+
+fn limits(options: &ServeOptions) -> InstanceLimits {
+    let mut limits = InstanceLimits::default();
+    if let Some(memory) = options.memory {
+        limits.memory = bytes(memory);
+    }
+    if let Some(log) = options.max_log {
+        limits.log_bytes = bytes(log);
+    }
+    if let Some(timeout) = options.timeout {
+        limits.timeout = timeout.0;
+    }
+    limits.max_duration = options.max_duration.map(|time| time.0);
+    limits
+}
+
+/// A size in this machine's words; one beyond them is no limit at all.
+fn bytes(size: Size) -> usize {
+    usize::try_from(size.0).unwrap_or(usize::MAX)
+}
+
+fn runtime(
+    options: &ServeOptions,
+    limits: &InstanceLimits,
+    apps: usize,
+) -> anyhow::Result<Runtime> {
+    /// Address space for more is not to be had.
+    const MOST: usize = 10_000;
+    let concurrency = app_concurrency(options);
+    let instances = concurrency.saturating_mul(apps).clamp(1, MOST);
+    let cache = match &options.cache_dir {
+        _ if options.no_cache => None,
+        Some(dir) => Some(dir.clone()),
+        None => default_cache_dir(),
+    };
+    let runtime = Runtime::new(RuntimeConfig {
+        instances: u32::try_from(instances).unwrap_or(u32::MAX),
+        max_memory: limits.memory,
+        allocator: match options.allocator.unwrap_or_default() {
+            Allocator::Auto => AllocatorChoice::Auto,
+            Allocator::OnDemand => AllocatorChoice::OnDemand,
+        },
+        cache: cache.map(|dir| {
+            let mut cache = CacheConfig::new(dir);
+            if let Some(size) = options.cache_size {
+                cache.max_bytes = size.0;
+            }
+            cache
+        }),
+    })?;
+    Ok(runtime)
+}
+
+fn app_concurrency(options: &ServeOptions) -> usize {
+    options
+        .concurrency
+        .map_or(AppConfig::new("").concurrency, |number| number as usize)
+}
+
+/// `$XDG_CACHE_HOME/wasm-gw` or `~/.cache/wasm-gw`; a service without a home has none.
+fn default_cache_dir() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let caches = match set("XDG_CACHE_HOME") {
+        Some(dir) => PathBuf::from(dir),
+        None => PathBuf::from(set("HOME")?).join(".cache"),
+    };
+    Some(caches.join("wasm-gw"))
+}
+
+fn load(
+    runtime: &Runtime,
+    options: &ServeOptions,
+    limits: &InstanceLimits,
+    files: &[AppFile],
+) -> anyhow::Result<Vec<App>> {
+    files
+        .iter()
+        .map(|file| {
+            load_one(runtime, options, limits, file)
+                .with_context(|| format!("cannot serve {}", file.file.display()))
+        })
+        .collect()
+}
+
+fn load_one(
+    runtime: &Runtime,
+    options: &ServeOptions,
+    limits: &InstanceLimits,
+    file: &AppFile,
+) -> anyhow::Result<App> {
+    let component = std::fs::read(&file.file)?;
+    let name = file.file.file_stem().unwrap_or(file.file.as_os_str());
+    let mut config = AppConfig::new(name.to_string_lossy());
+    config.mount = Mount::parse(&file.mount)?;
+    config.limits = limits.clone();
+    config.concurrency = app_concurrency(options);
+    if let Some(queue) = options.queue {
+        config.queue = queue;
+    }
+    if let Some(time) = options.queue_timeout {
+        config.queue_timeout = time.0;
+    }
+    config.grants = Grants {
+        env: pairs(&options.env),
+        dirs: options.dir.clone(),
+    };
+    for Pair(name, value) in &options.environ {
+        Environ::check_extra(name, value)?;
+    }
+    config.environ = pairs(&options.environ);
+    config.server_name = options.server_name.clone();
+    if !options.no_server_header {
+        config.server_header = Some(HeaderValue::from_static(SERVER_SOFTWARE));
+    }
+    Ok(App::load(runtime, config, &component)?)
+}
+
+fn pairs(pairs: &[Pair]) -> Vec<(String, String)> {
+    pairs
+        .iter()
+        .map(|Pair(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+fn addresses(options: &ServeOptions) -> anyhow::Result<Vec<Address>> {
+    if options.listen.is_empty() {
+        return Ok(vec![LISTEN.parse()?]);
+    }
+    let parsed = options.listen.iter().map(|text| text.parse());
+    Ok(parsed.collect::<Result<_, _>>()?)
+}
+
+fn http(options: &ServeOptions) -> anyhow::Result<HttpConfig> {
+    let default = HttpConfig::default();
+    let time = |option: Option<Span>, default| option.map_or(default, |time| time.0);
+    if options.max_connections == Some(0) {
+        bail!("--max-connections 0 would accept nobody");
+    }
+    Ok(HttpConfig {
+        head: HeadLimits {
+            target: options.max_target.map_or(default.head.target, bytes),
+            ..default.head
+        },
+        max_body: options.max_body.map_or(default.max_body, |size| size.0),
+        header_timeout: time(options.header_timeout, default.header_timeout),
+        keep_alive_timeout: time(options.keep_alive_timeout, default.keep_alive_timeout),
+        body_timeout: time(options.body_timeout, default.body_timeout),
+        write_timeout: time(options.write_timeout, default.write_timeout),
+        graceful_timeout: time(options.graceful_timeout, default.graceful_timeout),
+        max_connections: options.max_connections,
+        access_log: Some(AccessLog::new(
+            match options.log_format.unwrap_or_default() {
+                LogFormat::Combined => AccessLogFormat::Combined,
+                LogFormat::Json => AccessLogFormat::Json,
+            },
+            std::io::stdout(),
+        )),
+        ..default
+    })
+}
+
+/// Says where the server listens, what it serves and what holds for it.
+fn announce(
+    options: &ServeOptions,
+    server: &Server,
+    runtime: &Runtime,
+    apps: &[App],
+    format: LogFormat,
+) {
+    let addresses: Vec<String> = server
+        .local_addrs()
+        .iter()
+        .map(|address| match address {
+            Address::Tcp(address) => format!("http://{address}"),
+            Address::Unix(path) => format!("unix:{}", path.display()),
+        })
+        .collect();
+    match format {
+        LogFormat::Json => printer::json_line(&as_json(&addresses, runtime, apps)),
+        LogFormat::Combined => printer::lines(&as_text(options, &addresses, runtime, apps)),
+    }
+}
+
+fn as_text(
+    options: &ServeOptions,
+    addresses: &[String],
+    runtime: &Runtime,
+    apps: &[App],
+) -> Vec<String> {
+    let mut lines = vec![SERVER_SOFTWARE.replace('/', " ")];
+    for app in apps {
+        let config = app.config();
+        let compiled = match app.compiled() {
+            CacheUse::Hit => "compiled code from the cache",
+            CacheUse::Stored => "compiled, and kept in the cache",
+            CacheUse::None => "compiled",
+        };
+        lines.push(format!(
+            "  app      {} at {} (wasm-gw:gateway, {compiled})",
+            config.name,
+            shown(&config.mount),
+        ));
+    }
+    if let Some(app) = apps.first() {
+        let config = app.config();
+        let limits = &config.limits;
+        let size = |bytes: usize| Size(bytes as u64);
+        lines.push(format!(
+            "  limits   {} memory, {} to answer, {} instances at once, {} waiting up to {}",
+            size(limits.memory),
+            Span(limits.timeout),
+            config.concurrency,
+            config.queue,
+            Span(config.queue_timeout),
+        ));
+        lines.push(format!("  grants   {}", granted(&config.grants)));
+    }
+    if options.no_cache {
+        lines.push("  cache    none: each start compiles".to_owned());
+    }
+    lines.push(format!("  memory   {}", runtime.allocator()));
+    for address in addresses {
+        lines.push(format!("  listens  {address}"));
+    }
+    lines
+}
+
+fn granted(grants: &Grants) -> String {
+    let names = grants.env.iter().map(|(name, _)| format!("${name}"));
+    let dirs = grants.dirs.iter().map(|dir| {
+        let mode = if dir.read_only { " (read only)" } else { "" };
+        format!("{} as {}{mode}", dir.host.display(), dir.guest)
+    });
+    let all: Vec<String> = names.chain(dirs).collect();
+    if all.is_empty() {
+        "none: no environment, no files, no network".to_owned()
+    } else {
+        format!("{}; no network", all.join(", "))
+    }
+}
+
+fn shown(mount: &Mount) -> &str {
+    match mount.as_str() {
+        "" => "/",
+        mount => mount,
+    }
+}
+
+fn as_json(addresses: &[String], runtime: &Runtime, apps: &[App]) -> serde_json::Value {
+    let apps: Vec<serde_json::Value> = apps
+        .iter()
+        .map(|app| {
+            let config = app.config();
+            serde_json::json!({
+                "name": config.name,
+                "mount": shown(&config.mount),
+                "kind": "wasm-gw:gateway",
+                "memory": config.limits.memory,
+                "timeout_ms": config.limits.timeout.as_millis() as u64,
+                "concurrency": config.concurrency,
+                "queue": config.queue,
+                "queue_timeout_ms": config.queue_timeout.as_millis() as u64,
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "message": "serving",
+        "version": SERVER_SOFTWARE,
+        "listens": addresses,
+        "allocator": runtime.allocator().to_string(),
+        "apps": apps,
+    })
+}
+
+/// SIGTERM and SIGINT: the first asks for an orderly end, the second for the end.
+struct Stop {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn one(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Resolves at the first signal; the second ends the process at once.
+    async fn requested(mut self) {
+        self.one().await;
+        tracing::info!("stopping: requests in flight may finish; a second signal ends at once");
+        tokio::spawn(async move {
+            self.one().await;
+            tracing::warn!("ended by a second signal");
+            crate::quit();
+        });
+    }
+}

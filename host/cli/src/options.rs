@@ -1,0 +1,216 @@
+//! The options of `serve`: one struct for the command line and for `wasm-gw.toml`, so that each flag
+//! has a key and neither can be forgotten. What is given on the command line wins.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use wasm_gw_runtime::DirGrant;
+
+use crate::values::{self, AppFile, Pair, Size, Span};
+
+/// What `serve` can be told. An option that is absent has the default that its text names.
+#[derive(Clone, Debug, Default, clap::Args, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct ServeOptions {
+    /// The application: a WebAssembly component that exports wasm-gw:gateway/app
+    #[arg(value_name = "APP.WASM")]
+    pub(crate) component: Option<PathBuf>,
+
+    /// Answer under this path only [default: /]
+    #[arg(long, value_name = "/PREFIX")]
+    pub(crate) mount: Option<String>,
+
+    /// Serve several applications, each under its own path; repeat it
+    #[arg(long, value_name = "/PREFIX=FILE")]
+    #[serde(deserialize_with = "values::apps")]
+    #[schemars(with = "std::collections::BTreeMap<String, PathBuf>")]
+    pub(crate) app: Vec<AppFile>,
+
+    /// Where to listen: HOST:PORT or unix:/PATH; repeat it for several [default: 127.0.0.1:8080]
+    #[arg(short, long, value_name = "ADDRESS")]
+    #[serde(deserialize_with = "values::one_or_many")]
+    pub(crate) listen: Vec<String>,
+
+    /// An environment variable for the guest; repeat it. It gets no others
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Grants")]
+    #[serde(deserialize_with = "values::pairs")]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
+    pub(crate) env: Vec<Pair>,
+
+    /// A folder that the guest may use under another name; repeat it. It gets no others
+    #[arg(long, value_name = "HOST::GUEST[:ro]", help_heading = "Grants")]
+    #[serde(deserialize_with = "dirs")]
+    #[schemars(with = "Vec<String>")]
+    pub(crate) dir: Vec<DirGrant>,
+
+    /// A pair to add to each request's environ; repeat it. It never replaces what the request says
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Grants")]
+    #[serde(deserialize_with = "values::pairs")]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
+    pub(crate) environ: Vec<Pair>,
+
+    /// Time for the guest to answer, and then for each next block [default: 30s]
+    #[arg(long, value_name = "TIME", help_heading = "Limits of a request")]
+    pub(crate) timeout: Option<Span>,
+
+    /// Time for a whole request, slow clients included [default: none]
+    #[arg(long, value_name = "TIME", help_heading = "Limits of a request")]
+    pub(crate) max_duration: Option<Span>,
+
+    /// Memory of one instance [default: 256MiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Limits of a request")]
+    pub(crate) memory: Option<Size>,
+
+    /// Log text of one request's guest [default: 256KiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Limits of a request")]
+    pub(crate) max_log: Option<Size>,
+
+    /// Request body [default: 64MiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Limits of a request")]
+    pub(crate) max_body: Option<Size>,
+
+    /// Request target (path and query) [default: 8KiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Limits of a request")]
+    pub(crate) max_target: Option<Size>,
+
+    /// Instances of one application at once [default: 1000]
+    #[arg(long, value_name = "NUMBER", help_heading = "Limits of the server")]
+    pub(crate) concurrency: Option<u32>,
+
+    /// Requests of one application that may wait for an instance [default: 1000]
+    #[arg(long, value_name = "NUMBER", help_heading = "Limits of the server")]
+    pub(crate) queue: Option<usize>,
+
+    /// How long one may wait for an instance [default: 5s]
+    #[arg(long, value_name = "TIME", help_heading = "Limits of the server")]
+    pub(crate) queue_timeout: Option<Span>,
+
+    /// Connections at once [default: from the limit on open files]
+    #[arg(long, value_name = "NUMBER", help_heading = "Limits of the server")]
+    pub(crate) max_connections: Option<usize>,
+
+    /// Time for a request's head, from its first byte [default: 10s]
+    #[arg(long, value_name = "TIME", help_heading = "Limits of a client")]
+    pub(crate) header_timeout: Option<Span>,
+
+    /// Time that a connection may be idle between requests [default: 60s]
+    #[arg(long, value_name = "TIME", help_heading = "Limits of a client")]
+    pub(crate) keep_alive_timeout: Option<Span>,
+
+    /// Time between two pieces of a request's body [default: 30s]
+    #[arg(long, value_name = "TIME", help_heading = "Limits of a client")]
+    pub(crate) body_timeout: Option<Span>,
+
+    /// Time that a client may not read while there is something to read [default: 30s]
+    #[arg(long, value_name = "TIME", help_heading = "Limits of a client")]
+    pub(crate) write_timeout: Option<Span>,
+
+    /// Time for requests in flight when the server is told to stop [default: 30s]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) graceful_timeout: Option<Span>,
+
+    /// SERVER_NAME for requests without a Host header [default: the address listened on]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server_name: Option<String>,
+
+    /// Send no Server header
+    #[arg(long)]
+    pub(crate) no_server_header: bool,
+
+    /// Form of the access log on stdout, and of the log on stderr [default: combined]
+    #[arg(long, value_name = "FORM")]
+    pub(crate) log_format: Option<LogFormat>,
+
+    /// Folder for compiled code [default: wasm-gw in the user's cache folder]
+    #[arg(long, value_name = "FOLDER", help_heading = "Compiled code")]
+    pub(crate) cache_dir: Option<PathBuf>,
+
+    /// The most that the folder may hold [default: 2GiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Compiled code")]
+    pub(crate) cache_size: Option<Size>,
+
+    /// Compile at each start
+    #[arg(long, help_heading = "Compiled code")]
+    pub(crate) no_cache: bool,
+
+    /// How instances get their memory [default: auto]
+    #[arg(long, value_name = "HOW", help_heading = "Compiled code")]
+    pub(crate) allocator: Option<Allocator>,
+}
+
+/// The form of logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogFormat {
+    /// Lines for people and for the tools that read Apache's.
+    #[default]
+    Combined,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How instances get their memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Allocator {
+    /// From a pool where the system allows one.
+    #[default]
+    Auto,
+    /// Mapped afresh for each instance: slower, reserves no address space.
+    OnDemand,
+}
+
+fn dirs<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<DirGrant>, D::Error> {
+    values::one_or_many(from)?
+        .iter()
+        .map(|text| text.parse().map_err(serde::de::Error::custom))
+        .collect()
+}
+
+impl ServeOptions {
+    /// These options, and those of `file` where these say nothing.
+    pub(crate) fn over(self, file: Self) -> Self {
+        fn list<T>(ours: Vec<T>, file: Vec<T>) -> Vec<T> {
+            if ours.is_empty() { file } else { ours }
+        }
+        // An application named on the command line replaces those of the file, in either form.
+        let (component, app) = if self.component.is_some() || !self.app.is_empty() {
+            (self.component, self.app)
+        } else {
+            (file.component, file.app)
+        };
+        Self {
+            component,
+            app,
+            mount: self.mount.or(file.mount),
+            listen: list(self.listen, file.listen),
+            env: list(self.env, file.env),
+            dir: list(self.dir, file.dir),
+            environ: list(self.environ, file.environ),
+            timeout: self.timeout.or(file.timeout),
+            max_duration: self.max_duration.or(file.max_duration),
+            memory: self.memory.or(file.memory),
+            max_log: self.max_log.or(file.max_log),
+            max_body: self.max_body.or(file.max_body),
+            max_target: self.max_target.or(file.max_target),
+            concurrency: self.concurrency.or(file.concurrency),
+            queue: self.queue.or(file.queue),
+            queue_timeout: self.queue_timeout.or(file.queue_timeout),
+            max_connections: self.max_connections.or(file.max_connections),
+            header_timeout: self.header_timeout.or(file.header_timeout),
+            keep_alive_timeout: self.keep_alive_timeout.or(file.keep_alive_timeout),
+            body_timeout: self.body_timeout.or(file.body_timeout),
+            write_timeout: self.write_timeout.or(file.write_timeout),
+            graceful_timeout: self.graceful_timeout.or(file.graceful_timeout),
+            server_name: self.server_name.or(file.server_name),
+            no_server_header: self.no_server_header || file.no_server_header,
+            log_format: self.log_format.or(file.log_format),
+            cache_dir: self.cache_dir.or(file.cache_dir),
+            cache_size: self.cache_size.or(file.cache_size),
+            no_cache: self.no_cache || file.no_cache,
+            allocator: self.allocator.or(file.allocator),
+        }
+    }
+}

@@ -1,0 +1,511 @@
+//! What the parts of one connection tell each other: socket, service, response body, driver.
+//!
+//! hyper owns all four and shows none of its state, yet each part needs to know something only
+//! another one sees: the socket, whether an exchange is in progress; the response body, whether
+//! its blocks have left; the driver, which time is running out. They meet here, and here alone.
+//! No I/O and no clock of its own.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header, request};
+use tokio::time::Instant;
+use wasm_gw_protocol::{ConnInfo, RequestId};
+
+use crate::access_log::{Line, Log, Target};
+use crate::config::HttpConfig;
+
+/// State of one connection, shared by everything that works on it.
+pub(crate) struct Connection {
+    pub(crate) config: Arc<HttpConfig>,
+    pub(crate) info: ConnInfo,
+    pub(crate) log: Option<Log>,
+    /// Body bytes of the current answer handed to hyper; apart, since every block adds to it.
+    sent: AtomicU64,
+    state: Mutex<State>,
+}
+
+/// Where a connection is between two requests and inside of one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Phase {
+    /// Nothing of the next head has arrived. `fresh`: and no request before it.
+    Resting { since: Instant, fresh: bool },
+    /// The first bytes of a head are here.
+    Head { since: Instant },
+    /// The service has the request, or its answer is being sent.
+    Exchange,
+    /// The answer has ended; not all of it has been taken by the kernel.
+    Flushing,
+}
+
+struct State {
+    phase: Phase,
+    current: Option<Current>,
+    /// Counts requests, so that a request body kept for too long does not speak for a later one.
+    number: u64,
+    body: RequestBodyState,
+    /// Reading the request's body has failed: no further request can be found behind it.
+    body_failed: bool,
+    /// The kernel takes nothing of what is to be written.
+    write_blocked: Option<Blocked>,
+    /// A refusal by hyper that was swallowed, to be answered in our own form.
+    refusal: Option<StatusCode>,
+    /// A response body has failed and waits for its blocks to leave.
+    flush: Flush,
+    /// The end of what the client sends has been read.
+    end_of_input: bool,
+    draining: bool,
+}
+
+/// What has become of the request's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RequestBodyState {
+    /// There is none, or it was read to its end: what comes next is a head.
+    Read,
+    /// Somebody may read it.
+    Open,
+    /// Nobody will read it. hyper drains what is there of it, and closes if that is not all.
+    Dropped,
+}
+
+#[derive(Clone, Copy)]
+struct Blocked {
+    since: Instant,
+    /// What the client had not acknowledged then, in bytes.
+    unacknowledged: Option<usize>,
+}
+
+enum Flush {
+    Unasked,
+    Asked(Waker),
+    Done,
+}
+
+/// The request in progress.
+struct Current {
+    id: RequestId,
+    /// What only the access log wants; absent without one.
+    told: Option<Told>,
+    started: Instant,
+    /// The status handed to hyper, if any yet.
+    status: Option<StatusCode>,
+    /// The answer is of unknown length to a client that cannot have it chunked: only a reset
+    /// tells a broken one from a whole one.
+    ends_by_close: bool,
+}
+
+struct Told {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    referer: Option<HeaderValue>,
+    user_agent: Option<HeaderValue>,
+}
+
+/// What the driver has to know after each step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Glance {
+    /// The client leaving now would break something off.
+    pub(crate) in_exchange: bool,
+    pub(crate) deadline: Option<(Instant, Expiry)>,
+}
+
+/// What it means that the time of a [`Glance`] has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expiry {
+    /// A head was begun and not completed.
+    Head,
+    /// Nothing came in the time a head may take; the connection may go on resting.
+    Nap,
+    /// Nothing came for too long.
+    Rest,
+    /// The client takes nothing.
+    Write,
+}
+
+/// How an exchange that was broken off stood.
+pub(crate) struct Broken {
+    pub(crate) ends_by_close: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(config: Arc<HttpConfig>, info: ConnInfo, log: Option<Log>) -> Arc<Self> {
+        Arc::new(Connection {
+            config,
+            info,
+            log,
+            sent: AtomicU64::new(0),
+            state: Mutex::new(State {
+                phase: Phase::Resting {
+                    since: Instant::now(),
+                    fresh: true,
+                },
+                current: None,
+                number: 0,
+                body: RequestBodyState::Read,
+                body_failed: false,
+                write_blocked: None,
+                refusal: None,
+                flush: Flush::Unasked,
+                end_of_input: false,
+                draining: false,
+            }),
+        })
+    }
+
+    /// Nothing in here panics with the lock held, so a poisoned lock is only a lock.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // ---- told by the socket ----
+
+    /// Bytes have been read; none means the end of input.
+    pub(crate) fn received(&self, bytes: &[u8]) {
+        let mut state = self.lock();
+        if bytes.is_empty() {
+            state.end_of_input = true;
+        } else if let Phase::Resting { .. } = state.phase
+            // Bytes of a body that is read on after its answer are no head.
+            && state.body != RequestBodyState::Open
+            // Empty lines before a request are ignored (RFC 9112 2.2), so they start nothing.
+            && bytes.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
+        {
+            state.phase = Phase::Head {
+                since: Instant::now(),
+            };
+        }
+    }
+
+    /// Whether what hyper is about to write belongs to no exchange. Then it is a refusal: the
+    /// service has nothing in progress, and everything of former answers has been flushed.
+    /// If so, `status` is kept for an answer in our own form.
+    pub(crate) fn is_refusal(&self, status: impl FnOnce() -> StatusCode) -> bool {
+        let mut state = self.lock();
+        let refusal = matches!(state.phase, Phase::Resting { .. } | Phase::Head { .. });
+        if refusal && state.refusal.is_none() {
+            state.refusal = Some(status());
+        }
+        refusal
+    }
+
+    pub(crate) fn write_progressed(&self) {
+        self.lock().write_blocked = None;
+    }
+
+    pub(crate) fn write_blocked(&self, unacknowledged: impl FnOnce() -> Option<usize>) {
+        let mut state = self.lock();
+        if state.write_blocked.is_none() {
+            state.write_blocked = Some(Blocked {
+                since: Instant::now(),
+                unacknowledged: unacknowledged(),
+            });
+        }
+    }
+
+    /// hyper has nothing left to write.
+    pub(crate) fn flushed(&self) {
+        let mut state = self.lock();
+        match state.phase {
+            Phase::Flushing => {
+                state.phase = Phase::Resting {
+                    since: Instant::now(),
+                    fresh: false,
+                };
+                let done = state.current.take();
+                drop(state);
+                if let Some(done) = done {
+                    self.tell(&done, false);
+                }
+            }
+            Phase::Exchange => {
+                if let Flush::Asked(_) = state.flush
+                    && let Flush::Asked(waker) = std::mem::replace(&mut state.flush, Flush::Done)
+                {
+                    drop(state);
+                    waker.wake();
+                }
+            }
+            Phase::Resting { .. } | Phase::Head { .. } => {}
+        }
+    }
+
+    // ---- told by the service ----
+
+    /// A request has been read; returns its number.
+    pub(crate) fn begin(&self, parts: &request::Parts, id: &RequestId, has_body: bool) -> u64 {
+        let told = self.log.is_some().then(|| Told {
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            version: parts.version,
+            referer: parts.headers.get(header::REFERER).cloned(),
+            user_agent: parts.headers.get(header::USER_AGENT).cloned(),
+        });
+        let mut state = self.lock();
+        let former = state.current.replace(Current {
+            id: id.clone(),
+            told,
+            started: Instant::now(),
+            status: None,
+            ends_by_close: false,
+        });
+        state.phase = Phase::Exchange;
+        state.number += 1;
+        state.body = if has_body {
+            RequestBodyState::Open
+        } else {
+            RequestBodyState::Read
+        };
+        state.body_failed = false;
+        state.flush = Flush::Unasked;
+        let number = state.number;
+        drop(state);
+        // hyper reads on before the end of the former answer is flushed if the former request's
+        // body ended after its answer. That answer is complete as far as anybody can tell.
+        if let Some(former) = former {
+            self.tell(&former, false);
+        }
+        self.sent.store(0, Ordering::Relaxed);
+        number
+    }
+
+    /// The head of the answer goes to hyper. Says whether the connection has to end after it.
+    pub(crate) fn answered(&self, status: StatusCode, ends_by_close: bool) -> Persistence {
+        let mut state = self.lock();
+        if let Some(current) = &mut state.current {
+            current.status = Some(status);
+            current.ends_by_close = ends_by_close;
+        }
+        if state.body_failed {
+            Persistence::Close
+        } else if state.draining {
+            Persistence::Draining
+        } else {
+            Persistence::Free
+        }
+    }
+
+    // ---- told by the request body ----
+
+    /// The request's body was read to its end.
+    pub(crate) fn body_complete(&self, number: u64) {
+        let mut state = self.lock();
+        if state.number == number {
+            state.body = RequestBodyState::Read;
+        }
+    }
+
+    /// The request's body was dropped before its end.
+    pub(crate) fn body_dropped(&self, number: u64) {
+        let mut state = self.lock();
+        if state.number == number && state.body == RequestBodyState::Open {
+            state.body = RequestBodyState::Dropped;
+        }
+    }
+
+    /// Reading the request's body has failed.
+    pub(crate) fn body_failed(&self, number: u64) {
+        let mut state = self.lock();
+        if state.number == number {
+            state.body_failed = true;
+        }
+    }
+
+    // ---- told by the response body ----
+
+    pub(crate) fn sent(&self, bytes: u64) {
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// hyper has everything it will get of the answer.
+    pub(crate) fn answer_ended(&self) {
+        let mut state = self.lock();
+        if let Phase::Exchange = state.phase {
+            state.phase = Phase::Flushing;
+        }
+    }
+
+    /// Whether all blocks given to hyper have been flushed; wakes when they have.
+    pub(crate) fn is_flushed(&self, cx: &mut Context<'_>) -> bool {
+        let mut state = self.lock();
+        if let Flush::Done = state.flush {
+            return true;
+        }
+        state.flush = Flush::Asked(cx.waker().clone());
+        false
+    }
+
+    // ---- asked by the driver ----
+
+    pub(crate) fn glance(&self) -> Glance {
+        let state = self.lock();
+        let config = &self.config;
+        let after = |since: Instant, time: Duration| since + time;
+        let deadline = match (state.write_blocked, state.phase) {
+            (Some(blocked), _) => {
+                Some((after(blocked.since, config.write_timeout), Expiry::Write))
+            }
+            (None, Phase::Head { since }) => {
+                Some((after(since, config.header_timeout), Expiry::Head))
+            }
+            (None, Phase::Resting { since, fresh: true }) => {
+                Some((after(since, config.header_timeout), Expiry::Rest))
+            }
+            (None, Phase::Resting { since, .. }) => {
+                // hyper can be taken apart only where it is certain to be between requests.
+                let nap = config.header_timeout < config.keep_alive_timeout
+                    && state.body == RequestBodyState::Read;
+                Some(if nap {
+                    (after(since, config.header_timeout), Expiry::Nap)
+                } else {
+                    (after(since, config.keep_alive_timeout), Expiry::Rest)
+                })
+            }
+            (None, Phase::Exchange | Phase::Flushing) => None,
+        };
+        Glance {
+            in_exchange: matches!(state.phase, Phase::Exchange | Phase::Flushing),
+            deadline,
+        }
+    }
+
+    /// Whether the client has taken something since the write was blocked. If so, its time
+    /// begins anew. The kernel asks for more only when a good part of its buffer is free, which
+    /// takes a slow client longer than it may stand still.
+    pub(crate) fn is_taking(&self, unacknowledged: Option<usize>) -> bool {
+        let mut state = self.lock();
+        match &mut state.write_blocked {
+            None => true,
+            Some(blocked) => {
+                let taking = unacknowledged
+                    .zip(blocked.unacknowledged)
+                    .is_some_and(|(now, then)| now < then);
+                if taking {
+                    *blocked = Blocked {
+                        since: Instant::now(),
+                        unacknowledged,
+                    };
+                }
+                taking
+            }
+        }
+    }
+
+    /// When a connection that rests has rested for too long.
+    pub(crate) fn rest_until(&self) -> Instant {
+        match self.lock().phase {
+            Phase::Resting { since, .. } => since + self.config.keep_alive_timeout,
+            _ => Instant::now(),
+        }
+    }
+
+    /// From now on answers do not promise that the connection stays.
+    pub(crate) fn drain(&self) {
+        self.lock().draining = true;
+    }
+
+    pub(crate) fn take_refusal(&self) -> Option<StatusCode> {
+        self.lock().refusal.take()
+    }
+
+    pub(crate) fn end_of_input(&self) -> bool {
+        self.lock().end_of_input
+    }
+
+    /// Ends what is in progress as broken off, and logs it.
+    pub(crate) fn break_off(&self) -> Option<Broken> {
+        let current = self.lock().current.take()?;
+        self.tell(&current, true);
+        Some(Broken {
+            ends_by_close: current.ends_by_close && current.status.is_some(),
+        })
+    }
+
+    /// Logs a head that was answered without ever becoming a request.
+    pub(crate) fn refused(&self, line: &RefusedLine<'_>) {
+        if let Some(log) = &self.log {
+            log.write(&Line {
+                remote: &self.info.remote,
+                method: line.method,
+                target: line.target.map_or(Target::Unknown, Target::Raw),
+                version: None,
+                status: line.status,
+                bytes: line.bytes,
+                referer: None,
+                user_agent: None,
+                request_id: line.id.as_str(),
+                wall: line.wall,
+                aborted: line.aborted,
+            });
+        }
+    }
+
+    /// Since when the current head is being read.
+    pub(crate) fn head_since(&self) -> Option<Instant> {
+        match self.lock().phase {
+            Phase::Head { since } => Some(since),
+            _ => None,
+        }
+    }
+
+    fn tell(&self, current: &Current, aborted: bool) {
+        /// What nginx writes where the client left before the answer began.
+        const CLIENT_CLOSED: u16 = 499;
+        let (Some(log), Some(told)) = (&self.log, &current.told) else {
+            return;
+        };
+        let status = current.status.unwrap_or_else(|| {
+            StatusCode::from_u16(CLIENT_CLOSED).unwrap_or(StatusCode::BAD_REQUEST)
+        });
+        log.write(&Line {
+            remote: &self.info.remote,
+            method: Some(told.method.as_str().as_bytes()),
+            target: Target::Uri(&told.uri),
+            version: Some(told.version),
+            status,
+            bytes: self.sent.load(Ordering::Relaxed),
+            referer: told.referer.as_ref().map(HeaderValue::as_bytes),
+            user_agent: told.user_agent.as_ref().map(HeaderValue::as_bytes),
+            request_id: current.id.as_str(),
+            wall: current.started.elapsed(),
+            aborted,
+        });
+    }
+}
+
+/// Whether an answer may leave the connection open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Persistence {
+    Free,
+    /// hyper closes after this answer and says so where it can.
+    Draining,
+    Close,
+}
+
+/// A refused head, for the access log.
+pub(crate) struct RefusedLine<'a> {
+    pub(crate) method: Option<&'a [u8]>,
+    pub(crate) target: Option<&'a [u8]>,
+    pub(crate) status: StatusCode,
+    pub(crate) bytes: u64,
+    pub(crate) id: &'a RequestId,
+    pub(crate) wall: Duration,
+    pub(crate) aborted: bool,
+}
+
+/// Whether the client asks for the connection to stay open.
+pub(crate) fn asks_keep_alive(headers: &HeaderMap) -> bool {
+    let mut keep_alive = false;
+    for value in headers.get_all(header::CONNECTION) {
+        for option in value.as_bytes().split(|&byte| byte == b',') {
+            let option = option.trim_ascii();
+            if option.eq_ignore_ascii_case(b"close") {
+                return false;
+            }
+            keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+    keep_alive
+}

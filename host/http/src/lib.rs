@@ -1,0 +1,224 @@
+//! The HTTP server of wasm-gw: sockets in, requests out.
+//!
+//! HTTP/1.0 and 1.1 over TCP and unix sockets, for any [`tower_service::Service`]; what the
+//! service is, it does not know. hyper speaks the protocol. This crate adds what a server needs
+//! around it: times, limits, refusals with a page and a log line, ends of connections that lose
+//! nothing, and notice of clients that have left.
+//!
+//! A service gets a [`RequestBody`], and [`ConnInfo`](wasm_gw_protocol::ConnInfo) and
+//! [`RequestId`](wasm_gw_protocol::RequestId) among the extensions. When the client goes away,
+//! the service's future, or the body of its response, is dropped: that is how it learns of it.
+//! A body that yields an error aborts the transfer so that the client can tell.
+//!
+//! ```no_run
+//! use std::convert::Infallible;
+//! use std::pin::Pin;
+//! use std::task::{Context, Poll};
+//!
+//! use http::{Request, Response};
+//! use wasm_gw_http::{Address, HttpConfig, RequestBody, Server};
+//!
+//! #[derive(Clone)]
+//! struct Hello;
+//!
+//! impl tower_service::Service<Request<RequestBody>> for Hello {
+//!     type Response = Response<String>;
+//!     type Error = Infallible;
+//!     type Future = std::future::Ready<Result<Response<String>, Infallible>>;
+//!
+//!     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+//!         Poll::Ready(Ok(()))
+//!     }
+//!
+//!     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+//!         std::future::ready(Ok(Response::new(format!("hello, {}\n", request.uri()))))
+//!     }
+//! }
+//!
+//! # async fn run(ctrl_c: impl Future<Output = ()>) -> Result<(), Box<dyn std::error::Error>> {
+//! let address: Address = "127.0.0.1:8080".parse()?;
+//! let server = Server::bind(&[address], HttpConfig::default())?;
+//! let drained = server.serve(Hello, ctrl_c).await?;
+//! assert_eq!(drained.cut, 0);
+//! # Ok(())
+//! # }
+//! ```
+
+mod listener;
+mod stream;
+mod connection;
+mod exchange;
+mod service;
+mod limits;
+mod body;
+mod response;
+mod refusal;
+mod access_log;
+mod shutdown;
+mod address;
+mod config;
+mod sys;
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tokio::sync::Semaphore;
+use tower_service::Service;
+
+pub use crate::access_log::{AccessLog, AccessLogFormat};
+pub use crate::address::{Address, AddressError};
+pub use crate::body::RequestBody;
+pub use crate::config::HttpConfig;
+pub use crate::shutdown::Drained;
+
+use crate::exchange::Connection;
+use crate::listener::{Bound, Listeners};
+use crate::shutdown::Drain;
+
+/// Any error of a response body.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A server that is bound to its addresses and accepts nothing yet.
+#[derive(Debug)]
+pub struct Server {
+    bound: Vec<Bound>,
+    addresses: Vec<Address>,
+    config: HttpConfig,
+}
+
+impl Server {
+    /// Binds all addresses. Clients can connect from now on and wait for [`Server::serve`].
+    /// Needs no runtime and starts nothing.
+    ///
+    /// A unix socket whose file is left from a former server is taken over.
+    ///
+    /// # Errors
+    ///
+    /// An address is in use, not this machine's or not allowed; the text says which. A file that
+    /// is in the way of a unix socket and is none. No address at all.
+    pub fn bind(addresses: &[Address], config: HttpConfig) -> io::Result<Server> {
+        if addresses.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "no address to listen on",
+            ));
+        }
+        let bound = addresses
+            .iter()
+            .map(Bound::new)
+            .collect::<io::Result<Vec<_>>>()?;
+        let addresses = bound
+            .iter()
+            .map(Bound::address)
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok(Server {
+            bound,
+            addresses,
+            config,
+        })
+    }
+
+    /// Where the server listens, in the order given, with the ports the system chose.
+    #[must_use]
+    pub fn local_addrs(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// Serves until `shutdown` completes, then drains: closes the listening sockets and the
+    /// resting connections, lets exchanges in progress finish, and cuts those that outlast
+    /// `graceful_timeout`. Returns when everything it started has ended.
+    ///
+    /// Every connection is a task of the current tokio runtime, which needs its time and I/O
+    /// drivers; requests of one connection are served one after the other. Dropping the future
+    /// cuts all connections.
+    ///
+    /// # Errors
+    ///
+    /// Only before the first connection: the sockets cannot be registered, or the access log's
+    /// thread cannot be started.
+    pub async fn serve<S, B>(
+        self,
+        service: S,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<Drained>
+    where
+        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let Server {
+            bound, mut config, ..
+        } = self;
+        let mut listeners = Listeners::new(bound)?;
+        let writer = config.access_log.take().map(AccessLog::start).transpose()?;
+        let log = writer.as_ref().map(|writer| writer.log.clone());
+        let permits = Arc::new(Semaphore::new(max_connections(&config)));
+        let protocol = Arc::new(connection::protocol(&config));
+        let config = Arc::new(config);
+        let drain = Drain::new();
+
+        let mut shutdown = pin!(shutdown);
+        loop {
+            // A permit first: what cannot be served stays in the kernel's queue, where a client
+            // can still give up or go elsewhere.
+            let accept = async {
+                let permit = Arc::clone(&permits).acquire_owned().await;
+                (permit, listeners.accept().await)
+            };
+            let (permit, (socket, info)) = tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                accepted = accept => accepted,
+            };
+            let connection = Connection::new(Arc::clone(&config), info, log.clone());
+            let serving = connection::serve(
+                socket,
+                connection,
+                Arc::clone(&protocol),
+                service.clone(),
+                drain.watch(),
+            );
+            tokio::spawn(async move {
+                serving.await;
+                drop(permit);
+            });
+        }
+
+        // Closing them comes first: new clients are refused while old ones are served.
+        drop(listeners);
+        let drained = drain.run(config.graceful_timeout).await;
+        drop(log);
+        if let Some(writer) = writer {
+            writer.finish(LOG_PATIENCE).await;
+        }
+        Ok(drained)
+    }
+}
+
+/// How long the last lines of the access log may take.
+const LOG_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The configured number, or one that leaves descriptors for everything else in the process.
+fn max_connections(config: &HttpConfig) -> usize {
+    /// Where the system sets no limit, and the most taken from one it sets.
+    const UNLIMITED: usize = 10_000;
+    let derived = || match sys::open_files_limit() {
+        None => UNLIMITED,
+        Some(files) => {
+            let files = usize::try_from(files).unwrap_or(usize::MAX);
+            (files - files / 8).saturating_sub(32)
+        }
+    };
+    let wanted = config.max_connections.unwrap_or_else(derived);
+    wanted.clamp(1, Semaphore::MAX_PERMITS)
+}

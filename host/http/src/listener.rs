@@ -1,0 +1,245 @@
+//! Sockets that listen, and the connections they accept.
+//!
+//! An error of `accept` never ends the server: what concerns one connection is passed over, and
+//! where the process has run out of something the loop waits before it tries again. Not here:
+//! how many connections are accepted (the server takes a permit first).
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixListener as StdUnixListener;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::{Path, PathBuf};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use socket2::{Domain, SockAddr, Type};
+use tokio::net::{TcpListener, UnixListener};
+use wasm_gw_protocol::{ConnInfo, Endpoint, Scheme};
+
+use crate::address::Address;
+use crate::stream::Socket;
+
+/// Connections the kernel completes before they are accepted.
+const BACKLOG: i32 = 1024;
+
+/// A socket that is bound and listens, before anything is accepted. Needs no runtime.
+#[derive(Debug)]
+pub(crate) enum Bound {
+    Tcp(std::net::TcpListener),
+    Unix(StdUnixListener, SocketFile),
+}
+
+impl Bound {
+    pub(crate) fn new(address: &Address) -> io::Result<Self> {
+        match address {
+            Address::Tcp(address) => bind_tcp(*address).map(Bound::Tcp),
+            Address::Unix(path) => {
+                bind_unix(path).map(|(listener, file)| Bound::Unix(listener, file))
+            }
+        }
+        .map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+        })
+    }
+
+    /// Where it listens, with the port the system chose.
+    pub(crate) fn address(&self) -> io::Result<Address> {
+        Ok(match self {
+            Bound::Tcp(listener) => Address::Tcp(listener.local_addr()?),
+            Bound::Unix(_, file) => Address::Unix(file.path.clone()),
+        })
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // A restarted server must not wait for the connections of its predecessor to expire.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+fn bind_unix(path: &Path) -> io::Result<(StdUnixListener, SocketFile)> {
+    remove_stale(path)?;
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    let file = SocketFile::new(path)?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok((socket.into(), file))
+}
+
+/// Removes a socket file that a former server has left. One that somebody listens on is in use,
+/// and what is no socket is not ours to remove.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let metadata = match std::fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if !metadata.file_type().is_socket() {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "the file exists and is no socket",
+        ));
+    }
+    match StdUnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // A full queue is somebody's queue, so WouldBlock is in use as well.
+        Ok(_) | Err(_) => Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            "another process listens on this socket",
+        )),
+    }
+}
+
+/// The file of a unix socket, removed at the end, unless another server's has taken its place.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    fn new(path: &Path) -> io::Result<Self> {
+        Ok(SocketFile {
+            path: path.to_owned(),
+            identity: identity(path)?,
+        })
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = std::fs::symlink_metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|found| found == self.identity) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// All listening sockets of a server.
+pub(crate) struct Listeners {
+    listeners: Vec<Listener>,
+    /// Which one is asked first: every one in turn.
+    first: usize,
+}
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener, #[expect(dead_code, reason = "removed when dropped")] SocketFile),
+}
+
+impl Listeners {
+    /// Registers the sockets with the current runtime.
+    pub(crate) fn new(bound: Vec<Bound>) -> io::Result<Self> {
+        let listeners = bound
+            .into_iter()
+            .map(|bound| match bound {
+                Bound::Tcp(listener) => TcpListener::from_std(listener).map(Listener::Tcp),
+                Bound::Unix(listener, file) => UnixListener::from_std(listener)
+                    .map(|listener| Listener::Unix(listener, file)),
+            })
+            .collect::<io::Result<_>>()?;
+        Ok(Listeners {
+            listeners,
+            first: 0,
+        })
+    }
+
+    /// The next connection. Safe to cancel. Errors are dealt with here.
+    pub(crate) async fn accept(&mut self) -> (Socket, ConnInfo) {
+        let mut backoff = Backoff::default();
+        loop {
+            match std::future::poll_fn(|cx| self.poll_accept(cx)).await {
+                Ok(accepted) => return accepted,
+                Err(error) if concerns_one_connection(&error) => {
+                    tracing::debug!(%error, "a connection was gone before it was accepted");
+                }
+                Err(error) => {
+                    let pause = backoff.next();
+                    tracing::error!(%error, ?pause, "cannot accept connections, trying again");
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Socket, ConnInfo)>> {
+        let count = self.listeners.len();
+        for offset in 0..count {
+            let index = (self.first + offset) % count;
+            if let Poll::Ready(result) = self.listeners[index].poll_accept(cx) {
+                self.first = index + 1;
+                return Poll::Ready(result);
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Listener {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Socket, ConnInfo)>> {
+        match self {
+            Listener::Tcp(listener) => listener.poll_accept(cx).map(|accepted| {
+                let (stream, remote) = accepted?;
+                // An answer in two writes must not wait for the client's delayed
+                // acknowledgement of the first. It fails only for a connection that is gone,
+                // which its first read tells.
+                let _ = stream.set_nodelay(true);
+                let info = ConnInfo {
+                    scheme: Scheme::Http,
+                    local: Endpoint::Tcp(stream.local_addr()?),
+                    remote: Endpoint::Tcp(remote),
+                };
+                Ok((Socket::Tcp(stream), info))
+            }),
+            Listener::Unix(listener, _) => listener.poll_accept(cx).map(|accepted| {
+                let (stream, _) = accepted?;
+                let info = ConnInfo {
+                    scheme: Scheme::Http,
+                    local: Endpoint::Unix,
+                    remote: Endpoint::Unix,
+                };
+                Ok((Socket::Unix(stream), info))
+            }),
+        }
+    }
+}
+
+/// Whether the next connection may well be accepted at once.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// Pauses that double, up to a second: whoever is out of descriptors stays so for a while, and
+/// must not spin meanwhile.
+#[derive(Debug, Default)]
+struct Backoff {
+    last: Duration,
+}
+
+impl Backoff {
+    fn next(&mut self) -> Duration {
+        let range = Duration::from_millis(10)..=Duration::from_secs(1);
+        self.last = (self.last * 2).clamp(*range.start(), *range.end());
+        self.last
+    }
+}

@@ -1,0 +1,248 @@
+//! The answer on its way to hyper: its head made fit for the connection, its body watched.
+//!
+//! The body counts what it hands over and keeps two promises hyper does not: a body shorter than
+//! its `Content-Length` is an error (S46), and when a body fails, the blocks before the failure
+//! leave first. Not here: what the application may say in a head; that is its gateway's business.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, Version, header, response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::ext::ReasonPhrase;
+use pin_project_lite::pin_project;
+use wasm_gw_protocol::{Reason, RequestId};
+
+use crate::BoxError;
+use crate::exchange::{Connection, Persistence};
+use crate::refusal::REQUEST_ID;
+
+/// What of the request decides how its answer is framed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) head: bool,
+    pub(crate) version: Version,
+    pub(crate) keep_alive: bool,
+}
+
+impl Asked {
+    pub(crate) fn new(method: &Method, version: Version, keep_alive: bool) -> Self {
+        Asked {
+            head: method == Method::HEAD,
+            version,
+            keep_alive,
+        }
+    }
+}
+
+/// Makes the head fit for this connection and tells the connection of it. Returns the length
+/// the head announces by `Content-Length`.
+///
+/// # Errors
+///
+/// The head is one that no server can send; the text says why, for the log.
+pub(crate) fn finish_head(
+    parts: &mut response::Parts,
+    body: &SizeHint,
+    asked: Asked,
+    id: &RequestId,
+    connection: &Connection,
+) -> Result<Option<u64>, &'static str> {
+    if parts.status.is_informational() {
+        return Err("a 1xx status is no final answer");
+    }
+    let old = asked.version == Version::HTTP_10;
+    // Framing and persistence are this side's. An HTTP/1.0 client must not get an answer marked
+    // 1.1: hyper would promise it to stay, whether or not the answer has an end.
+    parts.version = if old {
+        Version::HTTP_10
+    } else {
+        Version::HTTP_11
+    };
+    parts.headers.remove(header::TRANSFER_ENCODING);
+    if parts.status == StatusCode::NO_CONTENT {
+        parts.headers.remove(header::CONTENT_LENGTH);
+    }
+    let announced = announced_length(parts)?;
+    let wants_close = parts
+        .headers
+        .remove(header::CONNECTION)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
+
+    if !parts.headers.contains_key(REQUEST_ID)
+        && let Ok(value) = HeaderValue::from_str(id.as_str())
+    {
+        parts.headers.insert(REQUEST_ID, value);
+    }
+    if let Some(Reason(reason)) = parts.extensions.remove::<Reason>()
+        && let Ok(reason) = ReasonPhrase::try_from(reason)
+    {
+        parts.extensions.insert(reason);
+    }
+
+    let bodiless = asked.head
+        || matches!(
+            parts.status,
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        );
+    let length_known = bodiless || announced.is_some() || body.exact().is_some();
+    let persistence = connection.answered(parts.status, old && !length_known);
+    if wants_close || persistence == Persistence::Close {
+        parts
+            .headers
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    } else if old && length_known && asked.keep_alive && persistence == Persistence::Free {
+        // hyper keeps an HTTP/1.0 connection only if the answer says so.
+        parts
+            .headers
+            .insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
+    }
+    Ok(announced)
+}
+
+fn announced_length(parts: &response::Parts) -> Result<Option<u64>, &'static str> {
+    let mut values = parts.headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err("more than one Content-Length");
+    }
+    value
+        .to_str()
+        .ok()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|text| text.parse().ok())
+        .map(Some)
+        .ok_or("a Content-Length that is no number")
+}
+
+pin_project! {
+    /// The body of an answer, as hyper gets it.
+    pub(crate) struct ResponseBody<B> {
+        #[pin]
+        inner: Inner<B>,
+        connection: Arc<Connection>,
+        // What the head still owes, if it announced a length.
+        owed: Option<u64>,
+        failure: Option<BoxError>,
+        failed: bool,
+    }
+
+    impl<B> PinnedDrop for ResponseBody<B> {
+        // hyper drops a body when it needs no more of it. If it drops it because the connection
+        // is over, the driver has taken notice before.
+        fn drop(this: Pin<&mut Self>) {
+            if !this.failed {
+                this.connection.answer_ended();
+            }
+        }
+    }
+}
+
+pin_project! {
+    #[project = InnerProjection]
+    enum Inner<B> {
+        Page { page: Option<Bytes> },
+        Service { #[pin] body: B },
+    }
+}
+
+impl<B> ResponseBody<B> {
+    /// A page of our own.
+    pub(crate) fn page(page: Bytes, owed: Option<u64>, connection: Arc<Connection>) -> Self {
+        let page = Some(page).filter(|page| !page.is_empty());
+        Self::new(Inner::Page { page }, owed, connection)
+    }
+
+    /// What the service answered.
+    pub(crate) fn service(body: B, owed: Option<u64>, connection: Arc<Connection>) -> Self {
+        Self::new(Inner::Service { body }, owed, connection)
+    }
+
+    fn new(inner: Inner<B>, owed: Option<u64>, connection: Arc<Connection>) -> Self {
+        ResponseBody {
+            inner,
+            connection,
+            owed,
+            failure: None,
+            failed: false,
+        }
+    }
+}
+
+impl<B> Body for ResponseBody<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.project();
+        if !*this.failed {
+            let frame: Option<Result<Frame<Bytes>, BoxError>> = match this.inner.project() {
+                InnerProjection::Page { page } => page.take().map(|page| Ok(Frame::data(page))),
+                InnerProjection::Service { body } => ready!(body.poll_frame(cx))
+                    .map(|result: Result<Frame<Bytes>, B::Error>| result.map_err(Into::into)),
+            };
+            match frame {
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref() {
+                        let mut sent = data.len() as u64;
+                        if let Some(owed) = this.owed {
+                            // hyper cuts what exceeds the announced length.
+                            sent = sent.min(*owed);
+                            *owed -= sent;
+                        }
+                        this.connection.sent(sent);
+                    }
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                None if this.owed.is_none_or(|owed| owed == 0) => return Poll::Ready(None),
+                None => *this.failure = Some("the body is shorter than its Content-Length".into()),
+                Some(Err(error)) => *this.failure = Some(error),
+            }
+            *this.failed = true;
+        }
+        // An error makes hyper drop what it has not written yet. Pending makes it write that
+        // and flush, which is when this body is polled again.
+        if this.connection.is_flushed(cx) {
+            let error = this.failure.take();
+            Poll::Ready(error.map(Err))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match (self.owed, &self.inner) {
+            // Until everything announced is there, hyper has to ask, or it would announce
+            // nothing (304) or not notice the lack.
+            (Some(owed), _) => owed == 0,
+            (None, Inner::Page { page }) => page.is_none(),
+            (None, Inner::Service { body }) => !self.failed && body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match (self.owed, &self.inner) {
+            // Let hyper go by the head. It would believe the body against it.
+            (Some(_), _) => SizeHint::default(),
+            (None, Inner::Page { page }) => {
+                SizeHint::with_exact(page.as_ref().map_or(0, |page| page.len() as u64))
+            }
+            (None, Inner::Service { body }) => body.size_hint(),
+        }
+    }
+}
+
+/// The error of a service that has none.
+pub(crate) type Never = Infallible;

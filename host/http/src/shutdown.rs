@@ -1,0 +1,135 @@
+//! The end of a server in three stages: serving, draining, cut.
+//!
+//! Every connection watches the stage; the server waits until all of them are gone. What a
+//! connection does at each stage is in `connection.rs`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Exchanges that were broken off because they outlasted `graceful_timeout`.
+    pub cut: usize,
+}
+
+/// How far the server's end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    Serving,
+    /// Nothing new: resting connections close, exchanges in progress finish.
+    Draining,
+    /// Exchanges in progress are broken off.
+    Cut,
+}
+
+/// The server's side.
+pub(crate) struct Drain {
+    stage: watch::Sender<Stage>,
+    cut: Arc<AtomicUsize>,
+    alive: mpsc::Sender<Never>,
+    gone: mpsc::Receiver<Never>,
+}
+
+/// Nothing is ever sent; the channel only tells when its last sender is gone.
+enum Never {}
+
+/// How long a connection may take to notice that it is cut. It only has to be polled once, so
+/// more than this means that a service blocks its thread.
+const CUT_PATIENCE: Duration = Duration::from_secs(5);
+
+impl Drain {
+    pub(crate) fn new() -> Self {
+        let (alive, gone) = mpsc::channel(1);
+        Drain {
+            stage: watch::Sender::new(Stage::Serving),
+            cut: Arc::default(),
+            alive,
+            gone,
+        }
+    }
+
+    /// The side of one connection.
+    pub(crate) fn watch(&self) -> Stages {
+        let receiver = self.stage.subscribe();
+        Stages {
+            next: Box::pin(after(receiver.clone(), Stage::Serving)),
+            receiver,
+            registered: None,
+            cut: Arc::clone(&self.cut),
+            _alive: self.alive.clone(),
+        }
+    }
+
+    /// Tells all connections to finish, and waits until they have or `patience` is over; cuts
+    /// those that have not.
+    pub(crate) async fn run(self, patience: Duration) -> Drained {
+        let Drain {
+            stage,
+            cut,
+            alive,
+            mut gone,
+        } = self;
+        drop(alive);
+        stage.send_replace(Stage::Draining);
+        if tokio::time::timeout(patience, gone.recv()).await.is_err() {
+            stage.send_replace(Stage::Cut);
+            if tokio::time::timeout(CUT_PATIENCE, gone.recv()).await.is_err() {
+                tracing::warn!("a connection does not end although it was cut");
+            }
+        }
+        Drained {
+            cut: cut.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// A connection's side: when the next stage begins.
+pub(crate) struct Stages {
+    receiver: watch::Receiver<Stage>,
+    next: Pin<Box<dyn Future<Output = Stage> + Send>>,
+    /// Whom `next` wakes. While it is the same task and nothing has changed, asking again would
+    /// only take a lock that all connections share.
+    registered: Option<Waker>,
+    cut: Arc<AtomicUsize>,
+    _alive: mpsc::Sender<Never>,
+}
+
+impl Stages {
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Stage> {
+        let registered = self.registered.as_ref();
+        if registered.is_some_and(|waker| waker.will_wake(cx.waker()))
+            && matches!(self.receiver.has_changed(), Ok(false))
+        {
+            return Poll::Pending;
+        }
+        self.registered = Some(cx.waker().clone());
+        let stage = ready!(self.next.as_mut().poll(cx));
+        self.registered = None;
+        self.receiver.mark_unchanged();
+        self.next = Box::pin(after(self.receiver.clone(), stage));
+        Poll::Ready(stage)
+    }
+
+    pub(crate) async fn next(&mut self) -> Stage {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// An exchange was broken off at the last stage.
+    pub(crate) fn count_cut(&self) {
+        self.cut.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The stage after `seen`. A server that was dropped cuts its connections.
+async fn after(mut receiver: watch::Receiver<Stage>, seen: Stage) -> Stage {
+    match receiver.wait_for(|stage| *stage > seen).await {
+        Ok(stage) => *stage,
+        Err(_) => Stage::Cut,
+    }
+}

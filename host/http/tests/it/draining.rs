@@ -1,0 +1,103 @@
+//! The end of a server: what rests is closed, what is in progress finishes or is cut.
+
+use std::net::TcpStream;
+
+use wasm_gw_http::HttpConfig;
+
+use crate::support::{TestServer, ms, post, timed};
+
+#[test]
+fn resting_connections_close_at_once() {
+    let mut server = TestServer::start();
+    let mut rested = server.connect();
+    rested.get("/hello");
+    let mut fresh = server.connect();
+    // Accepted once a later connection is.
+    server.connect().get("/hello");
+    server.begin_stop();
+    fresh.assert_closed();
+    rested.assert_closed();
+    drop((fresh, rested));
+    let (drained, took) = timed(|| server.stop());
+    assert_eq!(drained.cut, 0);
+    assert!(took < ms(1500), "{took:?}");
+}
+
+#[test]
+fn an_exchange_in_progress_finishes_and_new_clients_are_refused() {
+    let mut server = TestServer::start();
+    let mut client = server.connect();
+    client.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n");
+    server.events.wait("called /echo");
+    let mut slow = server.connect();
+    slow.send("GET /hello HT");
+    server.connect().get("/hello");
+    let mut old = server.connect();
+    old.send("POST /echo HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\n");
+    old.send("bo");
+    server.connect().get("/hello");
+    server.begin_stop();
+    while TcpStream::connect(server.tcp()).is_ok() {
+        std::thread::yield_now();
+    }
+    client.send("body");
+    let answer = client.answer();
+    assert_eq!(answer.text(), "body");
+    assert_eq!(answer.field("connection"), Some("close"));
+    client.assert_closed();
+    // A head that is begun is in progress as well.
+    slow.send("TP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(slow.answer().field("connection"), Some("close"));
+    slow.assert_closed();
+    old.send("dy");
+    assert_eq!(old.answer().field("connection"), None);
+    old.assert_closed();
+    drop((client, slow, old));
+    assert_eq!(server.stop().cut, 0);
+}
+
+#[test]
+fn exchanges_that_outlast_the_drain_are_cut() {
+    let mut server = TestServer::with(HttpConfig {
+        graceful_timeout: ms(150),
+        ..HttpConfig::default()
+    });
+    let mut hanging = server.connect();
+    hanging.send("GET /hang HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut stalled = server.connect();
+    stalled.send("GET /stall HTTP/1.0\r\n\r\n");
+    stalled.head();
+    assert_eq!(stalled.take(23).len(), 23);
+    let mut head = server.connect();
+    head.send("GET /never HTT");
+    // Accepted, and read, once a later connection is answered.
+    server.connect().get("/hello");
+    server.events.wait("called /hang");
+    let log = server.log.clone();
+    let events = server.events.clone();
+    server.begin_stop();
+    assert_eq!(server.stop().cut, 2);
+    events.wait("dropped /hang");
+    events.wait("dropped body of /stall");
+    let lines = log.lines(3).join("\n");
+    assert!(lines.contains(" 499 0 ") && lines.contains(" 200 23 "), "{lines}");
+    hanging.assert_closed();
+    // What ends by close must not look whole.
+    assert_eq!(stalled.rest(), (vec![], crate::support::Ended::Reset));
+    head.assert_closed();
+}
+
+#[test]
+fn a_server_that_is_stopped_at_once_still_answers_what_it_has() {
+    for _ in 0..5 {
+        let server = TestServer::start();
+        let mut client = server.connect();
+        client.send(post("/echo", "body"));
+        server.events.wait("called /echo");
+        let stopping = std::thread::spawn(move || server.stop());
+        assert_eq!(client.answer().text(), "body");
+        client.assert_closed();
+        drop(client);
+        assert_eq!(stopping.join().unwrap().cut, 0);
+    }
+}

@@ -1,0 +1,244 @@
+//! The runtime and its apps: what is loaded once, and what each request takes from it.
+
+use std::sync::Arc;
+
+use http::Response;
+use tokio::sync::oneshot;
+use wasm_gw_protocol::Environ;
+use wasm_gw_protocol::{Exchange, ResponseLimits};
+use wasmtime::Engine;
+use wasmtime_wasi::WasiCtx;
+
+use crate::cache::{Cache, CacheUse};
+use crate::component::{self, ComponentError};
+use crate::config::{AppConfig, RuntimeConfig};
+use crate::engine::{self, Allocator, Ticker};
+use crate::grants::GrantError;
+use crate::guest::GatewayPre;
+use crate::guest::bindings::wasm_gw::gateway::types::RunFlags;
+use crate::guest::environ::GuestEnviron;
+use crate::guest::gateway;
+use crate::guest::input::{Input, RequestBody};
+use crate::guest_log::{GuestLog, GuestStream, Stream};
+use crate::instance::{self, State};
+use crate::limits::InstanceLimits;
+use crate::output::{Output, ResponseBody};
+use crate::queue::{Busy, Permit, Queue};
+use crate::service::{Asked, Site};
+
+/// An engine with its pool of instances and its cache of compiled code. Cheap to clone.
+///
+/// It starts nothing: threads come with the first request, and end with the last clone.
+#[derive(Clone)]
+pub struct Runtime(Arc<RuntimeInner>);
+
+struct RuntimeInner {
+    engine: Engine,
+    allocator: Allocator,
+    cache: Option<Cache>,
+    ticker: Ticker,
+    max_memory: usize,
+}
+
+/// The engine could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("this system cannot run WebAssembly: {0}")]
+pub struct RuntimeError(String);
+
+impl Runtime {
+    /// Makes the engine and reserves address space for its instances.
+    ///
+    /// A cache that cannot be used is no error: the log says why, and each start compiles.
+    ///
+    /// # Errors
+    ///
+    /// Even the engine without a pool cannot be made, as on a processor that wasmtime has no
+    /// support for.
+    pub fn new(config: RuntimeConfig) -> Result<Self, RuntimeError> {
+        let (engine, allocator) =
+            engine::build(&config).map_err(|error| RuntimeError(format!("{error:#}")))?;
+        let cache = config.cache.and_then(|cache| match Cache::open(cache) {
+            Ok(cache) => Some(cache),
+            Err(error) => {
+                tracing::warn!("compiled code is not kept between runs: {error}");
+                None
+            }
+        });
+        Ok(Self(Arc::new(RuntimeInner {
+            engine,
+            allocator,
+            cache,
+            ticker: Ticker::new(),
+            max_memory: config.max_memory,
+        })))
+    }
+
+    /// Which allocator is in use, and how it resets memory between requests.
+    pub fn allocator(&self) -> &Allocator {
+        &self.0.allocator
+    }
+
+    /// How many instances are alive now.
+    pub fn instances(&self) -> usize {
+        self.0.ticker.live()
+    }
+}
+
+/// A component that is compiled, linked and ready to answer. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<AppInner>);
+
+struct AppInner {
+    runtime: Runtime,
+    config: AppConfig,
+    name: Arc<str>,
+    limits: Arc<InstanceLimits>,
+    pre: GatewayPre<State>,
+    queue: Queue,
+    compiled: CacheUse,
+}
+
+/// Why an app cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The component cannot be run.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
+    /// A granted folder cannot be opened.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// Its memory limit is above the runtime's.
+    #[error("the memory limit of {limit} bytes is above the runtime's {max} (`max_memory`)")]
+    MemoryLimit {
+        /// The app's limit in bytes.
+        limit: usize,
+        /// The runtime's in bytes.
+        max: usize,
+    },
+}
+
+impl App {
+    /// Checks and compiles a component. It takes seconds for a large one that is not in the cache,
+    /// so keep it off the threads that serve requests.
+    ///
+    /// # Errors
+    ///
+    /// The component is none, or is not an application that this host can run; a granted folder is
+    /// not there. The message names the thing and the mend.
+    pub fn load(runtime: &Runtime, config: AppConfig, bytes: &[u8]) -> Result<Self, LoadError> {
+        let max = runtime.0.max_memory;
+        if config.limits.memory > max {
+            let limit = config.limits.memory;
+            return Err(LoadError::MemoryLimit { limit, max });
+        }
+        config.grants.check()?;
+        let inner = &runtime.0;
+        let (pre, compiled) =
+            component::load(&inner.engine, inner.cache.as_ref(), &config.limits, bytes)?;
+        Ok(Self(Arc::new(AppInner {
+            runtime: runtime.clone(),
+            name: config.name.as_str().into(),
+            limits: Arc::new(config.limits.clone()),
+            queue: Queue::new(config.concurrency, config.queue, config.queue_timeout),
+            pre,
+            compiled,
+            config,
+        })))
+    }
+
+    /// The app as a `tower::Service` on its own, at its mount.
+    pub fn service(&self) -> Site {
+        Site::of(self.clone())
+    }
+
+    /// What the app was loaded with.
+    pub fn config(&self) -> &AppConfig {
+        &self.0.config
+    }
+
+    /// Whether it was compiled at load, or found in the cache.
+    pub fn compiled(&self) -> CacheUse {
+        self.0.compiled
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Waits for the right to an instance.
+    pub(crate) async fn enter(&self) -> Result<Permit, Busy> {
+        self.0.queue.enter().await
+    }
+
+    /// Runs one request in an instance of its own, from beginning to end.
+    pub(crate) async fn run(&self, job: Job) {
+        let app = &*self.0;
+        let asked = job.asked;
+        let log = GuestLog::new(
+            Arc::clone(&app.name),
+            asked.request_id.clone(),
+            app.limits.log_bytes,
+        );
+        let parts = instance::Parts {
+            app: Arc::clone(&app.name),
+            request_id: asked.request_id.clone(),
+            limits: Arc::clone(&app.limits),
+            wasi: match self.wasi(&log) {
+                Ok(wasi) => wasi,
+                Err(error) => {
+                    tracing::error!(app = %app.name, request_id = %asked.request_id, "{error}");
+                    return;
+                }
+            },
+            log,
+            exchange: Exchange::new(
+                asked.kind(),
+                ResponseLimits::default(),
+                app.config.server_header.clone(),
+            ),
+            output: Output::Waiting(job.head),
+        };
+        let engine = &app.runtime.0.engine;
+        let _ticking = app.runtime.0.ticker.ticking(engine);
+        let mut store = instance::store(engine, parts);
+        let environ = GuestEnviron {
+            vars: job.environ,
+            flags: self.run_flags(),
+            input: Input::of_body(job.body),
+        };
+        let settle = |state: &mut State, outcome| asked.settle(state, outcome);
+        gateway::run(&app.pre, &mut store, environ, settle).await;
+        store.data().log.flush();
+    }
+
+    /// An instance serves one request, and its like run beside it (2.1).
+    fn run_flags(&self) -> RunFlags {
+        let mut flags = RunFlags::RUN_ONCE | RunFlags::INPUT_TERMINATED;
+        if self.0.config.concurrency > 1 {
+            flags |= RunFlags::MULTIPROCESS;
+        }
+        flags
+    }
+
+    fn wasi(&self, log: &GuestLog) -> Result<WasiCtx, GrantError> {
+        let mut wasi = WasiCtx::builder();
+        let stream = |stream| GuestStream {
+            log: log.clone(),
+            stream,
+        };
+        wasi.arg(&*self.0.name)
+            .stdout(stream(Stream::Stdout))
+            .stderr(stream(Stream::Stderr))
+            .max_random_size(self.0.limits.random_bytes);
+        self.0.config.grants.apply(&mut wasi)?;
+        Ok(wasi.build())
+    }
+}
+
+/// One request for an app.
+pub(crate) struct Job {
+    pub(crate) asked: Arc<Asked>,
+    pub(crate) environ: Environ,
+    pub(crate) body: Option<RequestBody>,
+    pub(crate) head: oneshot::Sender<Response<ResponseBody>>,
+}

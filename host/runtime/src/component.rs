@@ -1,0 +1,225 @@
+//! From bytes to a component that is checked, compiled and linked: everything that can be refused
+//! before the first request is refused here, with the name of what is wrong and the mend.
+
+use std::fmt;
+
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker};
+
+use crate::cache::{Cache, CacheUse};
+use crate::guest::{GatewayPre, State, add_to_linker};
+use crate::limits::InstanceLimits;
+
+/// The export that makes a component an application.
+const APP: &str = "wasm-gw:gateway/app@0.1.0";
+
+/// What this host offers, as `package/` prefixes with the version line that must match.
+const OFFERED: [(&str, &str); 7] = [
+    ("wasm-gw:gateway/", "0.1."),
+    ("wasi:cli/", "0.2."),
+    ("wasi:clocks/", "0.2."),
+    ("wasi:filesystem/", "0.2."),
+    ("wasi:io/", "0.2."),
+    ("wasi:random/", "0.2."),
+    ("wasi:sockets/", "0.2."),
+];
+
+/// Why a component cannot be run here.
+#[derive(Debug, thiserror::Error)]
+pub enum ComponentError {
+    /// It does not begin like WebAssembly.
+    #[error(
+        "this is not a WebAssembly file (it begins with {found}); \
+         give the .wasm file that your build made"
+    )]
+    NotWasm {
+        /// The first bytes, printable.
+        found: String,
+    },
+    /// A module where a component is needed.
+    #[error(
+        "this is a core WebAssembly module, and an application is a component; \
+         build it for wasm32-wasip2, or wrap it with `wasm-tools component new`"
+    )]
+    CoreModule,
+    /// It is cut off, or not valid.
+    #[error("this component is damaged, cut off or uses features that this host does not run: {0}")]
+    Invalid(String),
+    /// It has no application in it.
+    #[error(
+        "this component does not export `{APP}`, so it is no application; {}{hint}",
+        exports(.found)
+    )]
+    NoApp {
+        /// The names it exports.
+        found: Vec<String>,
+        /// What it seems to be instead, and what to do.
+        hint: &'static str,
+    },
+    /// It asks for what this host does not have.
+    #[error(
+        "this component imports {}, which this host does not offer; \
+         it offers wasm-gw:gateway@0.1 and WASI 0.2 (cli, clocks, filesystem, io, random, sockets). \
+         Build without what needs the import, or compose in a component that provides it",
+        list(.missing)
+    )]
+    UnknownImport {
+        /// The names of the imports.
+        missing: Vec<String>,
+    },
+    /// An import or export has the right name and another type.
+    #[error(
+        "an interface of this component differs from this host's: {0}; \
+         build it again with the `gateway.wit` of this version"
+    )]
+    WrongType(String),
+    /// It needs more than its limits allow before it has done anything.
+    #[error(
+        "this component starts with {needed} bytes of memory and may have {allowed}; \
+         raise the memory limit"
+    )]
+    TooMuchMemory {
+        /// What it declares, in bytes.
+        needed: u64,
+        /// The limit, in bytes.
+        allowed: u64,
+    },
+}
+
+fn list(names: &[String]) -> impl fmt::Display {
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn exports(names: &[String]) -> String {
+    if names.is_empty() {
+        "it exports nothing".to_owned()
+    } else {
+        format!("it exports {}", list(names))
+    }
+}
+
+/// Checks, compiles and links a component.
+pub(crate) fn load(
+    engine: &Engine,
+    cache: Option<&Cache>,
+    limits: &InstanceLimits,
+    bytes: &[u8],
+) -> Result<(GatewayPre<State>, CacheUse), ComponentError> {
+    check_preamble(bytes)?;
+    let (component, used) = match cache {
+        Some(cache) => cache.load(engine, bytes),
+        None => Component::new(engine, bytes).map(|component| (component, CacheUse::None)),
+    }
+    .map_err(|error| ComponentError::Invalid(format!("{error:#}")))?;
+    check_names(engine, &component)?;
+    check_memory(&component, limits)?;
+
+    let mut linker = Linker::new(engine);
+    add_to_linker(&mut linker).map_err(|error| ComponentError::WrongType(format!("{error:#}")))?;
+    let pre = linker
+        .instantiate_pre(&component)
+        .and_then(GatewayPre::new)
+        .map_err(|error| ComponentError::WrongType(format!("{error:#}")))?;
+    Ok((pre, used))
+}
+
+/// Tells a component from what people give by mistake, by its first eight bytes.
+fn check_preamble(bytes: &[u8]) -> Result<(), ComponentError> {
+    let Some(rest) = bytes.strip_prefix(b"\0asm") else {
+        let found = match bytes.get(..bytes.len().min(8)) {
+            None | Some([]) => "nothing".to_owned(),
+            Some(first) => format!("\"{}\"", first.escape_ascii()),
+        };
+        return Err(ComponentError::NotWasm { found });
+    };
+    match rest {
+        // Version 1, layer 0.
+        [1, 0, 0, 0, ..] => Err(ComponentError::CoreModule),
+        _ => Ok(()),
+    }
+}
+
+fn check_names(engine: &Engine, component: &Component) -> Result<(), ComponentError> {
+    let ty = component.component_type();
+    let found: Vec<String> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
+    let is_app = |name: &String| is_offered(name) && name.starts_with("wasm-gw:gateway/app@");
+    if !found.iter().any(is_app) {
+        let exports = |part: &str| found.iter().any(|name| name.starts_with(part));
+        let hint = if exports("wasi:http/") {
+            ": a WASI HTTP component, which this version does not run yet"
+        } else if exports("wasi:cli/run") {
+            ": a command-line program; a Rust application is a `cdylib` that uses `wasm-gw-guest`"
+        } else {
+            ""
+        };
+        return Err(ComponentError::NoApp { found, hint });
+    }
+    let missing: Vec<String> = ty
+        .imports(engine)
+        // Types may be imported on their own; they ask nothing of a host.
+        .filter(|(_, item)| !matches!(item.ty, ComponentItem::Type(_)))
+        .map(|(name, _)| name.to_owned())
+        .filter(|name| !is_offered(name))
+        .collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(ComponentError::UnknownImport { missing })
+    }
+}
+
+fn is_offered(name: &str) -> bool {
+    OFFERED.iter().any(|(package, line)| {
+        name.strip_prefix(package)
+            .and_then(|rest| rest.split_once('@'))
+            .is_some_and(|(_, version)| version.starts_with(line))
+    })
+}
+
+fn check_memory(component: &Component, limits: &InstanceLimits) -> Result<(), ComponentError> {
+    let allowed = limits.memory as u64;
+    let needed = component
+        .resources_required()
+        .and_then(|resources| resources.max_initial_memory_size)
+        // In pages of 64 KiB.
+        .map_or(0, |pages| pages.saturating_mul(64 << 10));
+    if needed > allowed {
+        return Err(ComponentError::TooMuchMemory { needed, allowed });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_one_line_are_offered() {
+        let check = |name: &str, offered| assert_eq!(is_offered(name), offered, "{name}");
+        check("wasi:io/streams@0.2.0", true);
+        check("wasi:io/streams@0.2.12", true);
+        check("wasi:cli/environment@0.2.6", true);
+        check("wasm-gw:gateway/types@0.1.0", true);
+        check("wasi:io/streams@0.3.0", false);
+        check("wasi:http/outgoing-handler@0.2.0", false);
+        check("wasi:io/streams", false);
+        check("acme:thing/unknown", false);
+    }
+
+    #[test]
+    fn what_people_give_by_mistake_is_named() {
+        let check = |bytes: &[u8], expected: &str| {
+            let error = check_preamble(bytes).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        check(b"", "begins with nothing");
+        check(b"(module)", r#"begins with "(module)""#);
+        check(b"\x7fELF\x02\x01", r#"begins with "\x7fELF\x02\x01""#);
+        check(b"\0asm\x01\0\0\0", "wasm32-wasip2");
+    }
+}

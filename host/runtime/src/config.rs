@@ -1,0 +1,110 @@
+//! What an embedder decides about a runtime and about each app: plain structs with defaults fit for
+//! production. Reading them from flags or files is the command line's business.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::HeaderValue;
+use wasm_gw_protocol::Mount;
+
+use crate::grants::Grants;
+use crate::limits::InstanceLimits;
+
+/// Settings that all apps of one [`Runtime`](crate::Runtime) share.
+#[derive(Clone, Debug)]
+pub struct RuntimeConfig {
+    /// How many instances may be alive at once, over all apps. Address space is reserved for them
+    /// up front; memory is not.
+    pub instances: u32,
+    /// The largest linear memory that any app may be given, in bytes. An app's own limit
+    /// ([`InstanceLimits::memory`]) cannot exceed it.
+    pub max_memory: usize,
+    /// Which allocator gives instances their memory.
+    pub allocator: AllocatorChoice,
+    /// Where compiled code is kept between runs; none compiles at each start.
+    pub cache: Option<CacheConfig>,
+}
+
+impl Default for RuntimeConfig {
+    fn default() -> Self {
+        Self {
+            instances: 1000,
+            max_memory: 256 << 20,
+            allocator: AllocatorChoice::Auto,
+            cache: None,
+        }
+    }
+}
+
+/// Which allocator gives instances their memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AllocatorChoice {
+    /// The pooling allocator, and the on-demand one where the system refuses the address space.
+    #[default]
+    Auto,
+    /// Map memory afresh for each instance: slower, needs no reservation.
+    OnDemand,
+}
+
+/// Where compiled code is kept.
+#[derive(Clone, Debug)]
+pub struct CacheConfig {
+    /// The folder, made when it is missing. It must belong to this user, and nobody else may be
+    /// able to write to it.
+    pub dir: PathBuf,
+    /// The most it may hold, in bytes; the entries that were not used for longest go first.
+    pub max_bytes: u64,
+}
+
+impl CacheConfig {
+    /// A cache in `dir` of at most 2 GiB.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            max_bytes: 2 << 30,
+        }
+    }
+}
+
+/// One app: a component at a mount, with what it may touch and use.
+#[derive(Clone, Debug)]
+pub struct AppConfig {
+    /// The app's name in logs and in `wasm_gw.app`.
+    pub name: String,
+    /// The path prefix the app answers under.
+    pub mount: Mount,
+    /// What the guest may touch beyond its own request. Nothing by default.
+    pub grants: Grants,
+    /// What one instance may use.
+    pub limits: InstanceLimits,
+    /// How many instances of this app may be alive at once.
+    pub concurrency: usize,
+    /// How many requests may wait for an instance.
+    pub queue: usize,
+    /// How long a request may wait for an instance.
+    pub queue_timeout: Duration,
+    /// Pairs that the deployer adds to each `environ`; they never replace what the request says.
+    pub environ: Vec<(String, String)>,
+    /// `SERVER_NAME` for requests without a `Host`; none means the socket's address.
+    pub server_name: Option<String>,
+    /// The `Server` header for responses that bring none of their own; none sends none.
+    pub server_header: Option<HeaderValue>,
+}
+
+impl AppConfig {
+    /// An app of this name at the root, with the default limits and no grants.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            mount: Mount::root(),
+            grants: Grants::default(),
+            limits: InstanceLimits::default(),
+            concurrency: 1000,
+            queue: 1000,
+            queue_timeout: Duration::from_secs(5),
+            environ: Vec::new(),
+            server_name: None,
+            server_header: None,
+        }
+    }
+}

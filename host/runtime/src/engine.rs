@@ -1,0 +1,262 @@
+//! The wasmtime engine: one for the whole runtime, tuned for a fresh instance each request, and the
+//! thread that ticks its epoch.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use wasmtime::{
+    Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig,
+    WasmBacktraceDetails,
+};
+
+use crate::config::{AllocatorChoice, RuntimeConfig};
+use crate::reset::{Reset, SwapFacts, decide};
+
+/// How long a guest runs before it looks at its clock and lets others run.
+pub(crate) const TICK: Duration = Duration::from_millis(5);
+
+/// Snapshots up to this size are mapped copy-on-write; larger ones would be copied for each
+/// instance. wasmtime's default of 16 MiB is below what a Python or JavaScript guest brings.
+pub(crate) const DENSE_IMAGE: u64 = 128 << 20;
+
+/// The stack that WebAssembly may use in bytes, and that of the fiber around it.
+const WASM_STACK: usize = 1 << 20;
+const FIBER_STACK: usize = WASM_STACK + (1 << 20);
+
+/// How many core instances, memories and tables one component may consist of. Components made by a
+/// shared-everything link have dozens of modules.
+const PARTS: u32 = 200;
+
+/// Elements of one table: room for the function tables of large interpreters.
+const TABLE_ELEMENTS: usize = 200_000;
+
+/// Which allocator is in use, and how it resets memory. Its `Display` is for the log at start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allocator {
+    /// The pooling allocator.
+    Pooling {
+        /// How many instances it has room for.
+        instances: u32,
+        /// How a slot is made new.
+        reset: Reset,
+    },
+    /// Memory is mapped afresh for each instance; the text says why.
+    OnDemand(String),
+}
+
+impl fmt::Display for Allocator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Allocator::Pooling { instances, reset } => {
+                write!(f, "pool of {instances} instances, reset by {reset}")
+            }
+            Allocator::OnDemand(why) => write!(f, "on demand, slower: {why}"),
+        }
+    }
+}
+
+/// Makes the engine, by way of the pool where the system allows it.
+pub(crate) fn build(config: &RuntimeConfig) -> wasmtime::Result<(Engine, Allocator)> {
+    if config.allocator == AllocatorChoice::OnDemand {
+        let engine = Engine::new(&base_config())?;
+        return Ok((engine, Allocator::OnDemand("as configured".to_owned())));
+    }
+    let reset = decide(SwapFacts::read());
+    let mut pooled = base_config();
+    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config, reset)));
+    match Engine::new(&pooled) {
+        Ok(engine) => Ok((
+            engine,
+            Allocator::Pooling {
+                instances: config.instances,
+                reset,
+            },
+        )),
+        // The address space may be limited (`ulimit -v`), or its reservation forbidden.
+        Err(error) => {
+            let engine = Engine::new(&base_config())?;
+            let why = format!("the system refuses a pool ({error:#})");
+            Ok((engine, Allocator::OnDemand(why)))
+        }
+    }
+}
+
+fn base_config() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        // Nothing in the interface is `async`, and an engine that knows it saves the bookkeeping
+        // of concurrent tasks at each instantiation.
+        .concurrency_support(false)
+        .memory_guaranteed_dense_image_size(DENSE_IMAGE)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(FIBER_STACK)
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable);
+    config
+}
+
+fn pool(config: &RuntimeConfig, reset: Reset) -> PoolingAllocationConfig {
+    let instances = config.instances;
+    let several = instances.saturating_mul(5).max(PARTS);
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(instances)
+        .total_stacks(instances)
+        .total_core_instances(instances.saturating_mul(10).max(PARTS))
+        .total_memories(instances.saturating_add(instances / 4).max(PARTS))
+        .total_tables(several)
+        .max_core_instances_per_component(PARTS)
+        .max_memories_per_component(PARTS)
+        .max_tables_per_component(PARTS)
+        .max_tables_per_module(PARTS)
+        .max_memories_per_module(10)
+        .max_component_instance_size(16 << 20)
+        .max_core_instance_size(16 << 20)
+        .table_elements(TABLE_ELEMENTS)
+        .max_memory_size(config.max_memory)
+        .max_unused_warm_slots(u32::min(instances, 100))
+        .async_stack_keep_resident(64 << 10);
+    match reset {
+        // What stays resident is written over only where it is dirty, so keeping much is cheap.
+        Reset::Scan => pool
+            .pagemap_scan(Enabled::Yes)
+            .linear_memory_keep_resident(config.max_memory)
+            .table_keep_resident(1 << 20),
+        // Without the scan, keeping means writing over all of it each time.
+        Reset::Madvise(_) => pool.pagemap_scan(Enabled::No),
+    };
+    pool
+}
+
+/// The thread that ticks the epoch, asleep while no instance is alive.
+///
+/// It starts with the first instance and ends with the engine.
+pub(crate) struct Ticker {
+    shared: Arc<TickerShared>,
+}
+
+struct TickerShared {
+    live: AtomicUsize,
+    asleep: AtomicBool,
+    state: Mutex<TickerState>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct TickerState {
+    started: bool,
+    stop: bool,
+}
+
+impl TickerShared {
+    fn lock(&self) -> MutexGuard<'_, TickerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ticker {
+    pub(crate) fn new() -> Self {
+        Self {
+            shared: Arc::new(TickerShared {
+                live: AtomicUsize::new(0),
+                asleep: AtomicBool::new(true),
+                state: Mutex::default(),
+                wake: Condvar::new(),
+            }),
+        }
+    }
+
+    /// Keeps the epoch ticking for as long as the guard lives.
+    pub(crate) fn ticking(&self, engine: &Engine) -> Ticking {
+        // Sequentially consistent on both sides: either the thread sees this instance before it
+        // goes to sleep, or this sees that it sleeps.
+        self.shared.live.fetch_add(1, Ordering::SeqCst);
+        if self.shared.asleep.load(Ordering::SeqCst) {
+            self.wake(engine);
+        }
+        Ticking(Arc::clone(&self.shared))
+    }
+
+    /// How many instances are alive.
+    pub(crate) fn live(&self) -> usize {
+        self.shared.live.load(Ordering::SeqCst)
+    }
+
+    #[cold]
+    fn wake(&self, engine: &Engine) {
+        let mut state = self.shared.lock();
+        self.shared.asleep.store(false, Ordering::SeqCst);
+        if state.started {
+            self.shared.wake.notify_one();
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let engine = engine.weak();
+        let started = std::thread::Builder::new()
+            .name("wasm-gw-epoch".to_owned())
+            .spawn(move || tick(&shared, &engine));
+        match started {
+            Ok(_) => state.started = true,
+            // Without ticks no deadline would hold; the next instance tries again.
+            Err(error) => {
+                self.shared.asleep.store(true, Ordering::SeqCst);
+                tracing::error!("the thread that interrupts guests cannot start: {error}");
+            }
+        }
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.shared.lock().stop = true;
+        self.shared.wake.notify_one();
+    }
+}
+
+/// Holds the epoch ticking; see [`Ticker::ticking`].
+pub(crate) struct Ticking(Arc<TickerShared>);
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        self.0.live.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn tick(shared: &TickerShared, engine: &EngineWeak) {
+    /// Idle ticks before the thread goes to sleep: waking it costs a request more than a tick.
+    const PATIENCE: u32 = 200;
+    let mut idle = 0;
+    loop {
+        std::thread::sleep(TICK);
+        let Some(engine) = engine.upgrade() else {
+            return;
+        };
+        engine.increment_epoch();
+        drop(engine);
+        idle = match shared.live.load(Ordering::SeqCst) {
+            0 => idle + 1,
+            _ => 0,
+        };
+        if idle < PATIENCE {
+            continue;
+        }
+        let mut state = shared.lock();
+        shared.asleep.store(true, Ordering::SeqCst);
+        while !state.stop
+            && shared.asleep.load(Ordering::SeqCst)
+            && shared.live.load(Ordering::SeqCst) == 0
+        {
+            state = shared
+                .wake
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.stop {
+            return;
+        }
+        shared.asleep.store(false, Ordering::SeqCst);
+        idle = 0;
+    }
+}

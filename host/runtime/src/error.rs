@@ -1,0 +1,117 @@
+//! How a request can fail once its guest is involved, told apart. The status that each becomes, and
+//! the one log line it gets, are in `service.rs`.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use wasm_gw_protocol::BodyError;
+use wasm_gw_protocol::Refusal;
+use wasm_gw_protocol::Broken;
+use wasmtime::Trap;
+
+use crate::clock::Expired;
+use crate::guest_log::escape;
+use crate::limits::HostBytesExceeded;
+
+/// What a guest said of an error of its own; for the log only.
+#[derive(Clone, Debug)]
+pub(crate) struct Exception {
+    pub(crate) kind: String,
+    pub(crate) message: String,
+    pub(crate) traceback: Option<String>,
+}
+
+/// Why a request failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The request itself is wrong, and no guest saw it.
+    Refused(Refusal),
+    /// The guest returned an error.
+    Exception(Exception),
+    /// The guest broke a rule of the gateway.
+    Broken(Broken),
+    /// The guest broke a bound that the gateway states, such as the size of a block.
+    TooLarge(Cow<'static, str>),
+    /// The guest trapped; the text is for the log.
+    Trap(String),
+    /// The guest ended itself.
+    Exit(i32),
+    /// The guest used up a bound of its instance.
+    Exhausted { what: Cow<'static, str>, trap: String },
+    /// A bound of time was passed.
+    Expired(Expired),
+    /// Reading the request's body failed, by the client's fault.
+    Client(BodyError),
+    /// No instance was to be had.
+    Unavailable(Cow<'static, str>),
+    /// The client has gone; nobody is there to be told.
+    Gone,
+}
+
+impl Failure {
+    /// Sorts what a call into a guest ended with. `refused` says what the instance was denied
+    /// before, which is the likelier cause than the trap that it led to.
+    pub(crate) fn of_call(error: &wasmtime::Error, refused: Option<&'static str>) -> Self {
+        if let Some(&expired) = error.downcast_ref::<Expired>() {
+            return Failure::Expired(expired);
+        }
+        if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
+            return Failure::Exit(exit.0);
+        }
+        let trap = format!("{error:?}");
+        if error.is::<HostBytesExceeded>() {
+            let what = "host memory for its handles".into();
+            return Failure::Exhausted { what, trap };
+        }
+        if error.is::<wasmtime::component::ResourceTableError>() {
+            let what = "handles".into();
+            return Failure::Exhausted { what, trap };
+        }
+        if let Some(what) = refused {
+            let what = what.into();
+            return Failure::Exhausted { what, trap };
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::StackOverflow) => Failure::Exhausted {
+                what: "stack".into(),
+                trap,
+            },
+            _ => Failure::Trap(trap),
+        }
+    }
+}
+
+impl fmt::Display for Exception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.message)?;
+        match &self.traceback {
+            Some(traceback) => write!(f, "\n{traceback}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// For the log, in full. What comes from the guest is escaped.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Refused(refusal) => write!(f, "{}: {}", refusal.status, refusal.detail),
+            Failure::Exception(exception) => write!(
+                f,
+                "the application returned an error: {}",
+                escape(&exception.to_string())
+            ),
+            Failure::Broken(rule) => write!(f, "the application broke a rule: {rule}"),
+            Failure::TooLarge(what) => write!(f, "the application broke a rule: {what}"),
+            Failure::Trap(trap) => write!(f, "the guest trapped: {}", escape(trap)),
+            Failure::Exit(status) => write!(f, "the guest exited with status {status}"),
+            Failure::Exhausted { what, trap } => {
+                write!(f, "the guest used up its {what}: {}", escape(trap))
+            }
+            Failure::Expired(bound) => write!(f, "the guest was stopped: {bound}"),
+            Failure::Client(fault) => write!(f, "reading the request failed: {fault}"),
+            Failure::Unavailable(why) => write!(f, "no instance for this request: {why}"),
+            Failure::Gone => f.write_str("the client went away"),
+        }
+    }
+}

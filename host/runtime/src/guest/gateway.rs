@@ -1,0 +1,262 @@
+//! The call `app(environ, start-response)` and what follows from it, in order: the body is pulled
+//! block by block and sent, the response is ended or given up, and `close` is called.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wasm_gw_protocol::Broken;
+use wasmtime::component::{Resource, ResourceAny};
+use wasmtime::{PoolConcurrencyLimitError, Store};
+
+use super::GatewayPre;
+use super::bindings::exports::wasm_gw::gateway::app::{Body, Guest};
+use super::environ::GuestEnviron;
+use super::input::HostBody;
+use super::response::StartResponse;
+use crate::clock::Clock;
+use crate::error::{Exception, Failure};
+use crate::instance::State;
+use crate::output::Gone;
+
+/// Runs the guest for one request. The response goes out by the store's output; `settle` is told
+/// how it ended, once, before the guest's `close` is called.
+pub(crate) async fn run(
+    pre: &GatewayPre<State>,
+    store: &mut Store<State>,
+    environ: GuestEnviron,
+    settle: impl FnOnce(&mut State, Result<(), Failure>),
+) {
+    let clock = Arc::clone(&store.data().clock);
+    let instance = match timed(&clock, pre.instantiate_async(&mut *store)).await {
+        Ok(instance) => instance,
+        Err(error) => {
+            let failure = match error.downcast_ref::<PoolConcurrencyLimitError>() {
+                Some(full) => Failure::Unavailable(format!("no room in the pool: {full}").into()),
+                None => Failure::of_call(&error, store.data().refused()),
+            };
+            return settle(store.data_mut(), Err(failure));
+        }
+    };
+    let app = instance.wasm_gw_gateway_app();
+    match call(app, store, &clock, environ).await {
+        Err(failure) => settle(store.data_mut(), Err(failure)),
+        Ok(Body::Iter(blocks)) => iterate(app, store, &clock, blocks, settle).await,
+        Ok(body) => {
+            let outcome = deliver(store.data_mut(), body).await;
+            settle(store.data_mut(), outcome);
+        }
+    }
+}
+
+/// Bounds a call into the guest by the request's clock.
+async fn timed<T>(
+    clock: &Clock,
+    call: impl Future<Output = wasmtime::Result<T>>,
+) -> wasmtime::Result<T> {
+    tokio::select! {
+        biased;
+        done = call => done,
+        // For a guest that is suspended; one that computes is stopped by its epoch callback.
+        bound = clock.expired() => Err(bound.into()),
+    }
+}
+
+async fn call(
+    app: &Guest,
+    store: &mut Store<State>,
+    clock: &Clock,
+    environ: GuestEnviron,
+) -> Result<Body, Failure> {
+    let (environ, start_response) = handles(store.data_mut(), environ)
+        .map_err(|error| Failure::of_call(&error, store.data().refused()))?;
+    let called = timed(clock, app.call_app(&mut *store, environ, start_response)).await;
+    store.data_mut().exchange.returned();
+    match called {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(exception)) => Err(Failure::Exception(exception.into())),
+        // CGI programs and C end by `exit(0)`; what they wrote is the response.
+        Err(error) if exited_well(&error, store.data()) => Ok(Body::Empty),
+        Err(error) => Err(Failure::of_call(&error, store.data().refused())),
+    }
+}
+
+fn handles(
+    state: &mut State,
+    environ: GuestEnviron,
+) -> wasmtime::Result<(Resource<GuestEnviron>, Resource<StartResponse>)> {
+    let environ = state.push_environ(environ)?;
+    let start_response = state.table.push(StartResponse::Client)?;
+    Ok((environ, start_response))
+}
+
+fn exited_well(error: &wasmtime::Error, state: &State) -> bool {
+    let exit = error.downcast_ref::<wasmtime_wasi::I32Exit>();
+    exit.is_some_and(|exit| exit.0 == 0) && state.exchange.started().is_some()
+}
+
+/// Sends a body that is not pulled from the guest.
+async fn deliver(state: &mut State, body: Body) -> Result<(), Failure> {
+    let last = match body {
+        Body::Empty => state.exchange.empty(),
+        Body::Bytes(block) => {
+            let block = check_block(state, block)?;
+            state.exchange.whole(block)
+        }
+        Body::Host(body) => return pass_through(state, body).await,
+        Body::Iter(_) => unreachable!("an iterable is pulled by `iterate`"),
+    };
+    let last = last.map_err(Failure::Broken)?;
+    finish(state, last).await
+}
+
+/// Ends a response after this last thing to send.
+async fn finish(
+    state: &mut State,
+    last: wasm_gw_protocol::Send,
+) -> Result<(), Failure> {
+    let clock = Arc::clone(&state.clock);
+    state.output.finish(last, &clock).await.map_err(gone)
+}
+
+fn gone(_: Gone) -> Failure {
+    Failure::Gone
+}
+
+fn check_block(state: &State, block: Vec<u8>) -> Result<Bytes, Failure> {
+    if block.len() > state.limits.block {
+        return Err(Failure::TooLarge(
+            format!(
+                "a block has {} bytes and may have {}",
+                block.len(),
+                state.limits.block
+            )
+            .into(),
+        ));
+    }
+    Ok(block.into())
+}
+
+/// Sends what is left of the request's body, without the guest.
+async fn pass_through(state: &mut State, body: Resource<HostBody>) -> Result<(), Failure> {
+    let body = state
+        .table
+        .delete(body)
+        .map_err(|error| Failure::Trap(error.to_string()))?;
+    let clock = Arc::clone(&state.clock);
+    while state.exchange.wants_more() {
+        let block = body.next_block(&clock).await.map_err(Failure::Client)?;
+        let Some(block) = block else { break };
+        let send = state.exchange.block(block).map_err(Failure::Broken)?;
+        state.emit(send).await.map_err(gone)?;
+    }
+    let last = state.exchange.finish().map_err(Failure::Broken)?;
+    finish(state, last).await
+}
+
+/// Pulls an iterable to its end, or to the end of what the client needs, and closes it (S41).
+async fn iterate(
+    app: &Guest,
+    store: &mut Store<State>,
+    clock: &Clock,
+    blocks: ResourceAny,
+    settle: impl FnOnce(&mut State, Result<(), Failure>),
+) {
+    let pulled = pull(app, store, clock, blocks).await;
+    let trapped = matches!(pulled, Err(Pulled::Trapped(_)));
+    let outcome = pulled.map_err(|(Pulled::Trapped(failure) | Pulled::Ended(failure))| failure);
+    // `exit` ends the instance as a trap does; the response may be whole all the same.
+    settle(store.data_mut(), outcome);
+    if trapped || store.data().exited {
+        return;
+    }
+    clock.restart(store.data().limits.close_timeout);
+    close(app, store, clock, blocks).await;
+}
+
+/// Why pulling ended before the iterable did.
+enum Pulled {
+    /// The instance cannot be entered again.
+    Trapped(Failure),
+    /// The iterable must still be closed.
+    Ended(Failure),
+}
+
+async fn pull(
+    app: &Guest,
+    store: &mut Store<State>,
+    clock: &Clock,
+    blocks: ResourceAny,
+) -> Result<(), Pulled> {
+    store.data_mut().exchange.iteration_began();
+    while store.data().exchange.wants_more() {
+        if store.data().output.is_closed() {
+            return Err(Pulled::Ended(Failure::Gone));
+        }
+        // A guest that yields empty blocks for ever must not keep its thread (M3).
+        tokio::task::consume_budget().await;
+        let next = timed(clock, app.blocks().call_next(&mut *store, blocks)).await;
+        let state = store.data_mut();
+        let block = match next {
+            Ok(Ok(Some(block))) => block,
+            Ok(Ok(None)) => break,
+            Ok(Err(exception)) => {
+                return Err(Pulled::Ended(Failure::Exception(exception.into())));
+            }
+            Err(error) if exited_well(&error, state) => {
+                state.exited = true;
+                break;
+            }
+            Err(error) => {
+                let failure = Failure::of_call(&error, state.refused());
+                return Err(Pulled::Trapped(failure));
+            }
+        };
+        let block = check_block(state, block).map_err(Pulled::Ended)?;
+        let send = state.exchange.block(block).map_err(broken)?;
+        state
+            .emit(send)
+            .await
+            .map_err(|_| Pulled::Ended(Failure::Gone))?;
+    }
+    let state = store.data_mut();
+    let last = state.exchange.finish().map_err(broken)?;
+    finish(state, last).await.map_err(Pulled::Ended)
+}
+
+fn broken(broken: Broken) -> Pulled {
+    Pulled::Ended(Failure::Broken(broken))
+}
+
+/// Calls `close` once and drops the handle. The response has ended by now, so what goes wrong here
+/// is for the log only.
+async fn close(app: &Guest, store: &mut Store<State>, clock: &Clock, blocks: ResourceAny) {
+    let closed = timed(clock, app.blocks().call_close(&mut *store, blocks)).await;
+    let failure = match closed {
+        Ok(Ok(())) => None,
+        Ok(Err(exception)) => Some(Failure::Exception(Exception::from(exception))),
+        Err(error) => {
+            let failure = Failure::of_call(&error, store.data().refused());
+            store.data().log_close(&failure);
+            return;
+        }
+    };
+    if let Some(failure) = failure {
+        store.data().log_close(&failure);
+    }
+    // Without this the guest's destructor does not run.
+    if let Err(error) = timed(clock, blocks.resource_drop_async(&mut *store)).await {
+        let failure = Failure::of_call(&error, store.data().refused());
+        store.data().log_close(&failure);
+    }
+}
+
+impl State {
+    fn log_close(&self, failure: &Failure) {
+        tracing::warn!(
+            app = %self.app,
+            request_id = %self.request_id,
+            "close failed: {failure}",
+        );
+    }
+}

@@ -1,0 +1,283 @@
+//! `input` and `host-body`: the request's body as the guest reads it, or as it passes through
+//! without entering the guest.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body::Body;
+use http_body_util::BodyExt;
+use tokio::sync::Mutex;
+use wasm_gw_protocol::{InputBuffer, NeedMore};
+use wasm_gw_protocol::BodyError;
+use wasmtime::component::Resource;
+
+use super::bindings::wasm_gw::gateway::types::{HostHostBody, HostInput, IoError};
+use crate::clock::Clock;
+use crate::instance::State;
+
+/// The most lines that one `read-lines` returns: each costs far more than its bytes.
+const LINES: usize = 1 << 16;
+/// The most bytes that one step of a body that passes through may have.
+const PASS_THROUGH: u64 = 64 << 10;
+
+/// The request's body as it comes from the server, whatever the server's type for it.
+pub(crate) type RequestBody = Pin<Box<dyn Body<Data = Bytes, Error = BodyError> + Send>>;
+
+/// `wsgi.input`. Clones are handles to one stream, which is read by one call at a time.
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+#[derive(Clone)]
+pub struct Input(Arc<Mutex<Reader>>);
+
+/// A stream, and what was read of it and not yet asked for.
+struct Reader {
+    /// None once it has ended or failed.
+    body: Option<RequestBody>,
+    buffer: InputBuffer,
+    fault: Option<BodyError>,
+    /// Host memory charged for a body made of bytes, given back with the last handle.
+    charged: usize,
+}
+
+/// A body that the host produces: so far, what is left of a request's.
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct HostBody {
+    input: Input,
+}
+
+impl Input {
+    pub(crate) fn of_body(body: Option<RequestBody>) -> Self {
+        let mut buffer = InputBuffer::default();
+        if body.is_none() {
+            buffer.end();
+        }
+        Self::of_reader(Reader {
+            body,
+            buffer,
+            fault: None,
+            charged: 0,
+        })
+    }
+
+    fn of_bytes(data: Vec<u8>) -> Self {
+        let mut buffer = InputBuffer::default();
+        let charged = data.len();
+        buffer.push(data.into());
+        buffer.end();
+        Self::of_reader(Reader {
+            body: None,
+            buffer,
+            fault: None,
+            charged,
+        })
+    }
+
+    fn of_reader(reader: Reader) -> Self {
+        Self(Arc::new(Mutex::new(reader)))
+    }
+
+    /// Takes from the buffer, reading on until there is enough.
+    async fn take(
+        &self,
+        clock: &Clock,
+        mut from: impl FnMut(&mut InputBuffer) -> Result<Bytes, NeedMore>,
+    ) -> Result<Bytes, BodyError> {
+        let mut reader = self.0.lock().await;
+        loop {
+            if let Ok(taken) = from(&mut reader.buffer) {
+                return Ok(taken);
+            }
+            reader.read_on(clock).await?;
+        }
+    }
+
+    /// The next bytes of a body that passes through; none at its end.
+    async fn pass(&self, clock: &Clock, max: u64) -> Result<Option<Bytes>, BodyError> {
+        let max = max.clamp(1, PASS_THROUGH);
+        let block = self.take(clock, |buffer| buffer.take_some(max)).await?;
+        Ok((!block.is_empty()).then_some(block))
+    }
+
+    /// Gives back the memory that a body made of bytes took, if this was its last handle.
+    pub(crate) fn released(self) -> usize {
+        Arc::into_inner(self.0).map_or(0, |reader| reader.into_inner().charged)
+    }
+}
+
+impl Reader {
+    /// Waits for the client's next bytes. The guest's clock stands meanwhile.
+    async fn read_on(&mut self, clock: &Clock) -> Result<(), BodyError> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
+        let Some(body) = &mut self.body else {
+            self.buffer.end();
+            return Ok(());
+        };
+        let frame = {
+            let _waiting = clock.pause();
+            body.frame().await
+        };
+        match frame {
+            Some(Ok(frame)) => {
+                // Trailers are not passed on (2.2).
+                if let Ok(data) = frame.into_data() {
+                    self.buffer.push(data);
+                }
+                Ok(())
+            }
+            Some(Err(fault)) => {
+                self.body = None;
+                self.fault = Some(fault.clone());
+                Err(fault)
+            }
+            None => {
+                self.body = None;
+                self.buffer.end();
+                Ok(())
+            }
+        }
+    }
+}
+
+impl HostBody {
+    /// The next bytes to send; none at the end.
+    pub(crate) async fn next_block(&self, clock: &Clock) -> Result<Option<Bytes>, BodyError> {
+        self.input.pass(clock, PASS_THROUGH).await
+    }
+}
+
+impl State {
+    /// Reads for the guest, and remembers a fault that is the client's (2.2).
+    async fn read_with(
+        &mut self,
+        input: &Resource<Input>,
+        from: impl FnMut(&mut InputBuffer) -> Result<Bytes, NeedMore>,
+    ) -> wasmtime::Result<Result<Vec<u8>, IoError>> {
+        let input = self.table.get(input)?.clone();
+        Ok(match input.take(&self.clock, from).await {
+            Ok(taken) => Ok(taken.into()),
+            Err(fault) => Err(self.client_fault(fault)),
+        })
+    }
+
+    fn client_fault(&mut self, fault: BodyError) -> IoError {
+        let error = match &fault {
+            BodyError::Disconnected => IoError::Disconnected,
+            BodyError::TimedOut => IoError::TimedOut,
+            BodyError::TooLarge => IoError::TooLarge,
+            BodyError::Malformed => IoError::Malformed,
+            BodyError::Other(what) => IoError::Other(what.clone()),
+        };
+        self.fault.get_or_insert(fault);
+        error
+    }
+}
+
+impl HostInput for State {
+    async fn read(
+        &mut self,
+        input: Resource<Input>,
+        size: Option<u64>,
+    ) -> wasmtime::Result<Result<Vec<u8>, IoError>> {
+        self.read_with(&input, |buffer| buffer.take_exact(size)).await
+    }
+
+    async fn read_some(
+        &mut self,
+        input: Resource<Input>,
+        max: u64,
+    ) -> wasmtime::Result<Result<Vec<u8>, IoError>> {
+        self.read_with(&input, |buffer| buffer.take_some(max)).await
+    }
+
+    async fn read_line(
+        &mut self,
+        input: Resource<Input>,
+        size: Option<u64>,
+    ) -> wasmtime::Result<Result<Vec<u8>, IoError>> {
+        self.read_with(&input, |buffer| buffer.take_line(size)).await
+    }
+
+    async fn read_lines(
+        &mut self,
+        input: Resource<Input>,
+        hint: Option<u64>,
+    ) -> wasmtime::Result<Result<Vec<Vec<u8>>, IoError>> {
+        // A hint of nothing is no hint, as in Python.
+        let hint = hint.filter(|&hint| hint > 0);
+        let mut lines = Vec::new();
+        let mut total = 0u64;
+        while hint.is_none_or(|hint| total < hint) {
+            if lines.len() == LINES {
+                // With a hint, fewer lines than there are is a fair answer (S22).
+                if hint.is_some() {
+                    break;
+                }
+                return Ok(Err(IoError::TooLarge));
+            }
+            let line = match self.read_with(&input, |buffer| buffer.take_line(None)).await? {
+                Ok(line) if line.is_empty() => break,
+                Ok(line) => line,
+                Err(error) => return Ok(Err(error)),
+            };
+            total += line.len() as u64;
+            lines.push(line);
+        }
+        Ok(Ok(lines))
+    }
+
+    fn of_bytes(&mut self, data: Vec<u8>) -> wasmtime::Result<Resource<Input>> {
+        self.host_bytes.charge(data.len())?;
+        Ok(self.table.push(Input::of_bytes(data))?)
+    }
+
+    fn drop(&mut self, input: Resource<Input>) -> wasmtime::Result<()> {
+        let released = self.table.delete(input)?.released();
+        self.host_bytes.release(released);
+        Ok(())
+    }
+}
+
+impl HostHostBody for State {
+    fn of_input(&mut self, input: Resource<Input>) -> wasmtime::Result<Resource<HostBody>> {
+        let input = self.table.delete(input)?;
+        Ok(self.table.push(HostBody { input })?)
+    }
+
+    fn length(&mut self, body: Resource<HostBody>) -> wasmtime::Result<Option<u64>> {
+        let input = self.table.get(&body)?.input.clone();
+        // Never contended: a guest makes one call at a time.
+        Ok(input.0.try_lock().ok().and_then(|reader| {
+            let to_come = match &reader.body {
+                Some(body) => body.size_hint().exact()?,
+                None => 0,
+            };
+            to_come.checked_add(reader.buffer.len() as u64)
+        }))
+    }
+
+    async fn next(
+        &mut self,
+        body: Resource<HostBody>,
+        max: u64,
+    ) -> wasmtime::Result<Result<Option<Vec<u8>>, IoError>> {
+        let input = self.table.get(&body)?.input.clone();
+        Ok(match input.pass(&self.clock, max).await {
+            Ok(block) => Ok(block.map(Vec::from)),
+            Err(fault) => Err(self.client_fault(fault)),
+        })
+    }
+
+    fn close(&mut self, body: Resource<HostBody>) -> wasmtime::Result<()> {
+        // The rest of a request's body is the server's to discard.
+        self.table.get(&body)?;
+        Ok(())
+    }
+
+    fn drop(&mut self, body: Resource<HostBody>) -> wasmtime::Result<()> {
+        let released = self.table.delete(body)?.input.released();
+        self.host_bytes.release(released);
+        Ok(())
+    }
+}

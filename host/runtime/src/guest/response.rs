@@ -1,0 +1,147 @@
+//! `start-response` and `writer`: what the guest says of its response, checked by the protocol's
+//! [`Exchange`](wasm_gw_protocol::Exchange) and passed on to the client.
+
+use bytes::Bytes;
+use wasm_gw_protocol::{StartError as Refused, WriteError as NotWritten};
+use wasmtime::component::Resource;
+
+use super::bindings::wasm_gw::gateway::types::{
+    Exception as GuestException, HostStartResponse, HostWriter, StartError, WriteError,
+};
+use super::recording::Recording;
+use crate::error::Exception;
+use crate::guest_log::escape;
+use crate::instance::State;
+
+/// Whom a `start-response` tells: the client's response, or a recorder of middleware.
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+#[derive(Clone)]
+pub enum StartResponse {
+    Client,
+    Recorder(Recording),
+}
+
+/// The `write` callable; it goes where its `start-response` did.
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct Writer(StartResponse);
+
+impl HostStartResponse for State {
+    fn start(
+        &mut self,
+        start_response: Resource<StartResponse>,
+        status: String,
+        headers: Vec<(String, String)>,
+        exc_info: Option<GuestException>,
+    ) -> wasmtime::Result<Result<Resource<Writer>, StartError>> {
+        let target = self.table.get(&start_response)?.clone();
+        let fields = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let started = match &target {
+            StartResponse::Client => {
+                if let Some(exception) = &exc_info {
+                    self.log_exc_info(exception);
+                }
+                if self.output.is_closed() {
+                    self.exchange.disconnect();
+                }
+                self.exchange.start(&status, fields, exc_info.is_some())
+            }
+            StartResponse::Recorder(recording) => recording.start(status, headers, exc_info),
+        };
+        match started {
+            Ok(()) => Ok(Ok(self.table.push(Writer(target))?)),
+            Err(refused) => Ok(Err(refused.into())),
+        }
+    }
+
+    fn drop(&mut self, start_response: Resource<StartResponse>) -> wasmtime::Result<()> {
+        self.table.delete(start_response)?;
+        Ok(())
+    }
+}
+
+impl State {
+    /// An error that the guest handled by itself is for its log, with the request's id.
+    fn log_exc_info(&self, exception: &GuestException) {
+        let text = Exception::from(exception.clone()).to_string();
+        tracing::info!(
+            target: "wasm_gw::guest",
+            app = %self.app,
+            request_id = %self.request_id,
+            "start-response was called with exc-info: {}",
+            escape(&text),
+        );
+    }
+}
+
+impl HostWriter for State {
+    async fn write(
+        &mut self,
+        writer: Resource<Writer>,
+        block: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), WriteError>> {
+        if block.len() > self.limits.block {
+            let limit = self.limits.block;
+            let message = format!("a block may have {limit} bytes and this has {}", block.len());
+            return Ok(Err(WriteError::Other(message)));
+        }
+        if let StartResponse::Recorder(recording) = &self.table.get(&writer)?.0 {
+            return Ok(recording.write(block));
+        }
+        let send = match self.exchange.write(Bytes::from(block)) {
+            Ok(send) => send,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        Ok(match self.emit(send).await {
+            Ok(()) => Ok(()),
+            Err(_gone) => {
+                self.exchange.disconnect();
+                Err(WriteError::Disconnected)
+            }
+        })
+    }
+
+    fn drop(&mut self, writer: Resource<Writer>) -> wasmtime::Result<()> {
+        self.table.delete(writer)?;
+        Ok(())
+    }
+}
+
+impl From<Refused> for StartError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::AlreadyStarted => StartError::AlreadyStarted,
+            Refused::HeadersSent => StartError::HeadersSent,
+            Refused::BadStatus(why) => StartError::BadStatus(why),
+            Refused::BadHeaderName(name) => StartError::BadHeaderName(name),
+            Refused::BadHeaderValue(name) => StartError::BadHeaderValue(name),
+            Refused::NotLatin1(what) => StartError::NotLatin1(what),
+            Refused::HopByHop(name) => StartError::HopByHop(name),
+            Refused::BadContentLength(value) => StartError::BadContentLength(value),
+            Refused::TooLarge => StartError::TooLarge,
+            Refused::Disconnected => StartError::Disconnected,
+        }
+    }
+}
+
+impl From<NotWritten> for WriteError {
+    fn from(error: NotWritten) -> Self {
+        match error {
+            NotWritten::ContentLengthExceeded => WriteError::ContentLengthExceeded,
+            NotWritten::BodyStarted => WriteError::BodyStarted,
+            NotWritten::Aborted => WriteError::Aborted,
+            NotWritten::Disconnected => WriteError::Disconnected,
+        }
+    }
+}
+
+impl From<GuestException> for Exception {
+    fn from(exception: GuestException) -> Self {
+        Self {
+            kind: exception.kind,
+            message: exception.message,
+            traceback: exception.traceback,
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What a guest has to say beside its response: stdout, stderr and `wsgi.errors` (S23), as log lines
+//! that carry the request's id. Bounded, and with control characters escaped, so that a guest can
+//! neither fill the disk with one request nor write lines that look like ours.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use wasm_gw_protocol::RequestId;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+/// A line longer than this many bytes is cut into several.
+const LINE: usize = 8 << 10;
+
+/// Where a guest's text came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Stdout,
+    Stderr,
+    Errors,
+}
+
+impl Stream {
+    fn name(self) -> &'static str {
+        match self {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+            Stream::Errors => "wsgi.errors",
+        }
+    }
+}
+
+/// The log of one request's guest. Clones write to the same log.
+#[derive(Clone)]
+pub(crate) struct GuestLog(Arc<Shared>);
+
+struct Shared {
+    app: Arc<str>,
+    request_id: RequestId,
+    state: Mutex<State>,
+}
+
+struct State {
+    left: usize,
+    limit: usize,
+    cut: bool,
+    /// A line in the making for each stream.
+    lines: [Vec<u8>; 3],
+}
+
+impl GuestLog {
+    pub(crate) fn new(app: Arc<str>, request_id: RequestId, limit: usize) -> Self {
+        Self(Arc::new(Shared {
+            app,
+            request_id,
+            state: Mutex::new(State {
+                left: limit,
+                limit,
+                cut: false,
+                lines: Default::default(),
+            }),
+        }))
+    }
+
+    /// Takes text of a guest; whole lines of it go to the log at once.
+    pub(crate) fn write(&self, stream: Stream, text: &[u8]) {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = &text[..text.len().min(state.left)];
+        state.left -= taken.len();
+        let mut rest = taken;
+        while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+            let (line, after) = rest.split_at(end);
+            state.extend(self, stream, line);
+            state.end_line(self, stream);
+            rest = &after[1..];
+        }
+        state.extend(self, stream, rest);
+        if taken.len() < text.len() && !state.cut {
+            state.cut = true;
+            state.end_line(self, stream);
+            tracing::warn!(
+                target: "wasm_gw::guest",
+                app = %self.0.app,
+                request_id = %self.0.request_id,
+                "the guest's log is cut here: a request may write {} bytes",
+                state.limit,
+            );
+        }
+    }
+
+    /// Ends the lines that have no end: called on `flush`, and when the request is over.
+    pub(crate) fn flush(&self) {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for stream in [Stream::Stdout, Stream::Stderr, Stream::Errors] {
+            if !state.lines[stream as usize].is_empty() {
+                state.end_line(self, stream);
+            }
+        }
+    }
+
+    fn emit(&self, stream: Stream, line: &[u8]) {
+        let text = String::from_utf8_lossy(line);
+        tracing::info!(
+            target: "wasm_gw::guest",
+            app = %self.0.app,
+            request_id = %self.0.request_id,
+            stream = stream.name(),
+            "{}",
+            escape(&text),
+        );
+    }
+}
+
+impl State {
+    fn extend(&mut self, log: &GuestLog, stream: Stream, mut text: &[u8]) {
+        while !text.is_empty() {
+            let line = &mut self.lines[stream as usize];
+            let (now, later) = text.split_at(text.len().min(LINE - line.len()));
+            line.extend_from_slice(now);
+            text = later;
+            if line.len() == LINE {
+                self.end_line(log, stream);
+            }
+        }
+    }
+
+    fn end_line(&mut self, log: &GuestLog, stream: Stream) {
+        log.emit(stream, &self.lines[stream as usize]);
+        self.lines[stream as usize].clear();
+    }
+}
+
+/// Text of a guest made harmless for a log: control characters, and those that reorder text, appear
+/// as escapes.
+pub(crate) fn escape(text: &str) -> Cow<'_, str> {
+    let harmful = |c: char| {
+        (c.is_control() && c != '\t')
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if harmful(c) {
+            // Writing to a string cannot fail.
+            let _ = write!(escaped, "{}", c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// One of the guest's standard streams, as WASI wants it.
+#[derive(Clone)]
+pub(crate) struct GuestStream {
+    pub(crate) log: GuestLog,
+    pub(crate) stream: Stream,
+}
+
+impl IsTerminal for GuestStream {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for GuestStream {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for GuestStream {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for GuestStream {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.log.write(self.stream, &bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(64 << 10)
+    }
+}
+
+impl AsyncWrite for GuestStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        self.log.write(self.stream, bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s23_control_characters_are_escaped() {
+        assert_eq!(escape("plain\ttext ä"), "plain\ttext ä");
+        assert_eq!(escape("a\rb\u{1b}[31m"), "a\\rb\\u{1b}[31m");
+        assert_eq!(escape("\u{202e}"), "\\u{202e}");
+    }
+}

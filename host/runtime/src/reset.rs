@@ -1,0 +1,167 @@
+//! How a slot of the pool is made new between two requests: by looking up which pages are dirty
+//! (`PAGEMAP_SCAN`), or by giving all of them back to the kernel (`madvise`).
+//!
+//! The scan is far cheaper, and it sees only pages that are *present*: a dirty page that was swapped
+//! out would be left as it is and read by the next request. So it is used only where this process
+//! cannot be swapped. The decision is [`decide`], a function of facts; [`SwapFacts::read`] collects
+//! them.
+
+use std::fmt;
+use std::path::Path;
+
+/// How memory is reset between two instances in one slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reset {
+    /// Dirty pages are found by `PAGEMAP_SCAN` and written over in place.
+    Scan,
+    /// All pages are given back by `madvise`; the reason says why not the cheaper way.
+    Madvise(NoScan),
+}
+
+/// Why `PAGEMAP_SCAN` is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoScan {
+    /// The kernel has no `PAGEMAP_SCAN` (Linux 6.7) or does not let this process use it.
+    Unsupported,
+    /// This process could be swapped out.
+    Swappable,
+}
+
+impl fmt::Display for Reset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reset::Scan => "PAGEMAP_SCAN",
+            Reset::Madvise(NoScan::Unsupported) => "madvise (this kernel has no PAGEMAP_SCAN)",
+            Reset::Madvise(NoScan::Swappable) => {
+                "madvise (this process can be swapped out; \
+                 set memory.swap.max to 0 or turn swap off for the faster PAGEMAP_SCAN)"
+            }
+        })
+    }
+}
+
+/// What decides whether pages of this process can leave memory. A fact that could not be read is
+/// `None`, and counts as the unsafe answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SwapFacts {
+    /// Whether the kernel offers the scan to this process.
+    pub(crate) scan_available: bool,
+    /// Swap space of the machine in bytes.
+    pub(crate) swap_total: Option<u64>,
+    /// The smallest `memory.swap.max` from this process's control group up to the root, in bytes.
+    pub(crate) swap_max: Option<u64>,
+}
+
+/// Whether the scan is safe and possible.
+pub(crate) fn decide(facts: SwapFacts) -> Reset {
+    if !facts.scan_available {
+        Reset::Madvise(NoScan::Unsupported)
+    } else if facts.swap_total == Some(0) || facts.swap_max == Some(0) {
+        Reset::Scan
+    } else {
+        Reset::Madvise(NoScan::Swappable)
+    }
+}
+
+impl SwapFacts {
+    /// Reads the facts from `/proc` and `/sys/fs/cgroup`.
+    pub(crate) fn read() -> Self {
+        let read = |path: &str| std::fs::read_to_string(path).ok();
+        Self {
+            scan_available: scan_available(),
+            swap_total: read("/proc/swaps").as_deref().and_then(swap_total),
+            swap_max: read("/proc/self/cgroup")
+                .as_deref()
+                .and_then(|groups| swap_max(Path::new("/sys/fs/cgroup"), groups)),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn scan_available() -> bool {
+    wasmtime::PoolingAllocationConfig::is_pagemap_scan_available()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn scan_available() -> bool {
+    false
+}
+
+/// The sum of the sizes in `/proc/swaps`, which lists a device a line below one line of titles.
+fn swap_total(swaps: &str) -> Option<u64> {
+    let mut lines = swaps.lines();
+    lines.next().filter(|titles| titles.contains("Size"))?;
+    lines
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok())
+        .try_fold(0u64, |total, kib| total.checked_add(kib?.checked_mul(1024)?))
+}
+
+/// The least `memory.swap.max` on the way from this process's group (`0::/...` of
+/// `/proc/self/cgroup`) up to the root of the tree that is mounted at `root`.
+fn swap_max(root: &Path, groups: &str) -> Option<u64> {
+    let group = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let mut least = None;
+    let mut folder = root.join(group);
+    while folder.starts_with(root) {
+        let limit = std::fs::read_to_string(folder.join("memory.swap.max"))
+            .ok()
+            .and_then(|text| text.trim().parse::<u64>().ok());
+        least = match (least, limit) {
+            (Some(a), Some(b)) => Some(u64::min(a, b)),
+            (a, b) => a.or(b),
+        };
+        if !folder.pop() {
+            break;
+        }
+    }
+    least
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scan_needs_a_kernel_that_has_it_and_a_process_that_stays_in_memory() {
+        let facts = |scan_available, swap_total, swap_max| SwapFacts {
+            scan_available,
+            swap_total,
+            swap_max,
+        };
+        let check = |facts, expected| assert_eq!(decide(facts), expected, "{facts:?}");
+
+        check(facts(true, Some(0), None), Reset::Scan);
+        check(facts(true, Some(1 << 30), Some(0)), Reset::Scan);
+        check(facts(true, None, Some(0)), Reset::Scan);
+        let swappable = Reset::Madvise(NoScan::Swappable);
+        check(facts(true, Some(1 << 30), None), swappable);
+        check(facts(true, Some(1), Some(1)), swappable);
+        check(facts(true, None, None), swappable);
+        let unsupported = Reset::Madvise(NoScan::Unsupported);
+        check(facts(false, Some(0), Some(0)), unsupported);
+    }
+
+    #[test]
+    fn swap_space_is_the_sum_of_all_devices() {
+        let titles = "Filename\tType\tSize\tUsed\tPriority\n";
+        assert_eq!(swap_total(titles), Some(0));
+        let two = format!("{titles}/dev/sda2 partition 1024 0 -2\n/swap file 1 0 -3\n");
+        assert_eq!(swap_total(&two), Some(1025 * 1024));
+        assert_eq!(swap_total(""), None);
+        assert_eq!(swap_total(&format!("{titles}/swap file many 0 -3\n")), None);
+    }
+
+    #[test]
+    fn the_least_swap_limit_on_the_way_to_the_root_counts() {
+        let root = std::env::temp_dir().join(format!("wasm-gw-swap-{}", std::process::id()));
+        let inner = root.join("outer/inner");
+        std::fs::create_dir_all(&inner).unwrap();
+        std::fs::write(inner.join("memory.swap.max"), "max\n").unwrap();
+        std::fs::write(root.join("outer/memory.swap.max"), "0\n").unwrap();
+        assert_eq!(swap_max(&root, "0::/outer/inner\n"), Some(0));
+        assert_eq!(swap_max(&root, "0::/\n"), None);
+        assert_eq!(swap_max(&root, "1:cpu:/outer\n"), None);
+        std::fs::remove_dir_all(&root).unwrap();
+    }
+}

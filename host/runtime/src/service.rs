@@ -1,0 +1,333 @@
+//! From a request to a response: which app, may it run now, and what its failures become.
+//!
+//! [`Site`] is a `tower::Service`. The guest runs in a task of its own, so that a client that goes
+//! away never cancels a call in the middle: dropping the response, or the future for it, only tells
+//! the guest at its next gateway call, and its `close` still runs (S41).
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, request};
+use http_body::Body;
+use http_body_util::BodyExt;
+use tokio::sync::oneshot;
+use wasm_gw_protocol::{BodyError, ConnInfo, Endpoint, RequestId, Scheme};
+use wasm_gw_protocol::{Environ, Facts};
+use wasm_gw_protocol::{Refusal, error_page, wants_json};
+use wasm_gw_protocol::{Split, route};
+use wasm_gw_protocol::check_method;
+use wasm_gw_protocol::RequestKind;
+use wasm_gw_protocol::Target;
+
+use crate::app::{App, Job};
+use crate::error::Failure;
+use crate::guest::input::RequestBody;
+use crate::instance::State;
+use crate::output::ResponseBody;
+
+/// Any error of a request's body.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the server answers to `OPTIONS *`, which is about itself and no app.
+const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// Apps by mount, as a `tower::Service`. Cheap to clone.
+#[derive(Clone)]
+pub struct Site(Arc<Inner>);
+
+struct Inner {
+    apps: Vec<App>,
+}
+
+/// Two apps at one mount.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("two apps are mounted at `{mount}`: `{first}` and `{second}`")]
+pub struct MountTaken {
+    mount: String,
+    first: String,
+    second: String,
+}
+
+impl Site {
+    /// A site of these apps, of which each request reaches the one with the longest matching mount.
+    ///
+    /// # Errors
+    ///
+    /// Two apps have the same mount.
+    pub fn new(apps: Vec<App>) -> Result<Self, MountTaken> {
+        for (index, app) in apps.iter().enumerate() {
+            let twin = |other: &&App| other.config().mount == app.config().mount;
+            if let Some(other) = apps[..index].iter().find(twin) {
+                return Err(MountTaken {
+                    mount: match app.config().mount.as_str() {
+                        "" => "/".to_owned(),
+                        mount => mount.to_owned(),
+                    },
+                    first: other.config().name.clone(),
+                    second: app.config().name.clone(),
+                });
+            }
+        }
+        Ok(Self(Arc::new(Inner { apps })))
+    }
+
+    /// One app, at its own mount.
+    pub(crate) fn of(app: App) -> Self {
+        Self(Arc::new(Inner { apps: vec![app] }))
+    }
+
+    async fn answer<B>(&self, request: Request<B>) -> Response<ResponseBody>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (mut parts, body) = request.into_parts();
+        let asked = Asked::of(&mut parts);
+        match self.prepare(&parts, &asked) {
+            Ok(Prepared::Answer(response)) => response,
+            Ok(Prepared::App(app, environ)) => {
+                drop(parts);
+                app.answer(environ, body, asked).await
+            }
+            Err(refusal) => asked.failed("-", &Failure::Refused(refusal)),
+        }
+    }
+
+    /// Everything up to the choice of the app and its `environ`.
+    fn prepare(&self, parts: &request::Parts, asked: &Asked) -> Result<Prepared<'_>, Refusal> {
+        check_method(parts)?;
+        let target = Target::parse(parts, asked.connection.scheme)?;
+        if target.asterisk {
+            return Ok(Prepared::Answer(options()));
+        }
+        let mounts = self.0.apps.iter().map(|app| &app.config().mount);
+        let Some((index, split)) = route(mounts, target.path)? else {
+            return Err(Refusal::new(StatusCode::NOT_FOUND, "outside every mount"));
+        };
+        let app = &self.0.apps[index];
+        let environ = environ(app, parts, &target, split, asked)?;
+        Ok(Prepared::App(app, environ))
+    }
+}
+
+enum Prepared<'a> {
+    Answer(Response<ResponseBody>),
+    App(&'a App, Environ),
+}
+
+fn environ(
+    app: &App,
+    parts: &request::Parts,
+    target: &Target<'_>,
+    split: Split,
+    asked: &Asked,
+) -> Result<Environ, Refusal> {
+    let config = app.config();
+    let facts = Facts {
+        conn: &asked.connection,
+        request_id: &asked.request_id,
+        server_name: config.server_name.as_deref(),
+        server_software: crate::SERVER_SOFTWARE,
+        app: &config.name,
+        extra: &config.environ,
+    };
+    Environ::build(parts, target, split, &facts)
+}
+
+fn options() -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::whole(Bytes::new()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+        .headers_mut()
+        .insert(http::header::ALLOW, HeaderValue::from_static(ALLOW));
+    response
+}
+
+/// Who asked, by what way, and in which form an error is wanted.
+pub(crate) struct Asked {
+    connection: ConnInfo,
+    pub(crate) request_id: RequestId,
+    json: bool,
+    kind: RequestKind,
+}
+
+impl Asked {
+    /// Takes what the server put into the extensions. Another server than ours may have put nothing
+    /// there; the request then looks like one over a unix socket.
+    fn of(parts: &mut request::Parts) -> Self {
+        Self {
+            connection: parts.extensions.remove().unwrap_or(ConnInfo {
+                scheme: Scheme::Http,
+                local: Endpoint::Unix,
+                remote: Endpoint::Unix,
+            }),
+            request_id: parts
+                .extensions
+                .remove()
+                .unwrap_or_else(|| RequestId::from_bits(fastrand::u128(..))),
+            json: wants_json(&parts.headers),
+            kind: RequestKind {
+                head: parts.method == Method::HEAD,
+                version: parts.version,
+            },
+        }
+    }
+
+    pub(crate) fn kind(&self) -> RequestKind {
+        self.kind
+    }
+
+    /// The one place where a failure becomes a status, and where it is logged.
+    fn failed(&self, app: &str, failure: &Failure) -> Response<ResponseBody> {
+        report(app, &self.request_id, failure, false);
+        let page = error_page(&refusal(failure), Some(&self.request_id), self.json);
+        page.map(ResponseBody::whole)
+    }
+
+    /// Ends a request whose guest has come to its end, well or not.
+    pub(crate) fn settle(&self, state: &mut State, outcome: Result<(), Failure>) {
+        for notice in state.exchange.take_notices() {
+            tracing::warn!(app = %state.app, request_id = %state.request_id, "{notice}");
+        }
+        state.log.flush();
+        let failure = match outcome {
+            Ok(()) => return state.output.complete(),
+            Err(failure) => failure.by_client(state.fault.take()),
+        };
+        if state.output.is_waiting() && !matches!(failure, Failure::Gone) {
+            // A client that has gone meanwhile needs no answer.
+            let _ = state.output.answer(self.failed(&state.app, &failure));
+        } else {
+            report(&state.app, &state.request_id, &failure, true);
+            state.output.abort();
+        }
+    }
+}
+
+impl Failure {
+    /// A guest that fails after it could not read the body fails by its client's fault (2.2).
+    fn by_client(self, fault: Option<BodyError>) -> Self {
+        match (self, fault) {
+            (
+                Failure::Exception(_) | Failure::Broken(_) | Failure::Trap(_) | Failure::Exit(_),
+                Some(fault),
+            ) => Failure::Client(fault),
+            (failure, _) => failure,
+        }
+    }
+}
+
+/// The status of a failure, and what else its answer says.
+fn refusal(failure: &Failure) -> Refusal {
+    let status = match failure {
+        Failure::Refused(refusal) => return refusal.clone(),
+        Failure::Client(fault) => fault.status().unwrap_or(StatusCode::BAD_REQUEST),
+        Failure::Exception(_) | Failure::Broken(_) | Failure::TooLarge(_) => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+        Failure::Trap(_) | Failure::Exit(_) | Failure::Exhausted { .. } => StatusCode::BAD_GATEWAY,
+        Failure::Unavailable(_) => {
+            let mut refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "");
+            refusal.retry_after = Some(1);
+            return refusal;
+        }
+        Failure::Expired(_) => StatusCode::GATEWAY_TIMEOUT,
+        Failure::Gone => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    Refusal::new(status, "")
+}
+
+/// The one log line of a failure: an application's is a warning, a client's is of little interest.
+fn report(app: &str, request_id: &RequestId, failure: &Failure, sent: bool) {
+    let aborted = if sent { "; the response is cut off" } else { "" };
+    match failure {
+        Failure::Refused(_) | Failure::Client(_) | Failure::Gone => {
+            tracing::debug!(%app, %request_id, "{failure}{aborted}");
+        }
+        _ => tracing::warn!(%app, %request_id, "{failure}{aborted}"),
+    }
+}
+
+impl App {
+    async fn answer<B>(
+        &self,
+        environ: Environ,
+        body: B,
+        asked: Asked,
+    ) -> Response<ResponseBody>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let permit = match self.enter().await {
+            Ok(permit) => permit,
+            Err(busy) => return asked.failed(self.name(), &Failure::Unavailable(busy.0)),
+        };
+        let (head, answer) = oneshot::channel();
+        let asked = Arc::new(asked);
+        let job = Job {
+            asked: Arc::clone(&asked),
+            environ,
+            body: request_body(body),
+            head,
+        };
+        let app = self.clone();
+        tokio::spawn(async move {
+            app.run(job).await;
+            // The place is free only when the instance is gone.
+            drop(permit);
+        });
+        answer.await.unwrap_or_else(|_| {
+            let lost = "the task of this request ended without an answer".to_owned();
+            asked.failed(self.name(), &Failure::Trap(lost))
+        })
+    }
+}
+
+/// The body in one type, whatever the server's, or none where there is none.
+fn request_body<B>(body: B) -> Option<RequestBody>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    if body.is_end_stream() {
+        return None;
+    }
+    Some(Box::pin(body.map_err(|error| body_error(error.into()))))
+}
+
+/// Finds our server's own error in whatever wraps it; another server's keeps its text.
+fn body_error(error: BoxError) -> BodyError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*error);
+    while let Some(current) = cause {
+        if let Some(known) = current.downcast_ref::<BodyError>() {
+            return known.clone();
+        }
+        cause = current.source();
+    }
+    BodyError::Other(error.to_string())
+}
+
+impl<B> tower_service::Service<Request<B>> for Site
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    /// Always ready: a request that cannot run now waits in its app's queue.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let site = self.clone();
+        Box::pin(async move { Ok(site.answer(request).await) })
+    }
+}

@@ -1,0 +1,14 @@
+//! `close` returns an error, after a whole body "all of it\n".
+//! For: 4.6: errors in `close` are logged and the response stays valid.
+
+use wasm_gw_guest::{Body, Environ, Error, Result, StartResponse};
+use wasm_gw_test_guests::start_text;
+
+fn app(_environ: Environ, start_response: StartResponse) -> Result<Body> {
+    start_text(&start_response)?;
+    Ok(Body::with_close(["all of it\n"], || {
+        Err(Error::new("CloseError", "close failed"))
+    }))
+}
+
+wasm_gw_guest::export!(app);

@@ -1,0 +1,11 @@
+//! The smallest application: `200 OK`, "hello, world".
+//! For: the first request, benchmarks, S40 (`bytes` gets a Content-Length).
+
+use wasm_gw_guest::{Body, Environ, Result, StartResponse};
+
+fn app(_environ: Environ, start_response: StartResponse) -> Result<Body> {
+    start_response.start("200 OK", &[("Content-Type", "text/plain")])?;
+    Ok("hello, world\n".into())
+}
+
+wasm_gw_guest::export!(app);
