@@ -120,6 +120,10 @@ fn announced_length(parts: &response::Parts) -> Result<Option<u64>, &'static str
         .ok_or("a Content-Length that is no number")
 }
 
+/// The most hyper gets at once. It copies what it gets into its buffer, and the buffer grows to
+/// hold it, for as long as the connection lasts.
+const PIECE: usize = 64 * 1024;
+
 pin_project! {
     /// The body of an answer, as hyper gets it.
     pub(crate) struct ResponseBody<B> {
@@ -128,6 +132,8 @@ pin_project! {
         connection: Arc<Connection>,
         // What the head still owes, if it announced a length.
         owed: Option<u64>,
+        // What is left of a block that is handed over in pieces.
+        block: Bytes,
         failure: Option<BoxError>,
         failed: bool,
     }
@@ -168,6 +174,7 @@ impl<B> ResponseBody<B> {
             inner,
             connection,
             owed,
+            block: Bytes::new(),
             failure: None,
             failed: false,
         }
@@ -188,29 +195,37 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.project();
         if !*this.failed {
-            let frame: Option<Result<Frame<Bytes>, BoxError>> = match this.inner.project() {
-                InnerProjection::Page { page } => page.take().map(|page| Ok(Frame::data(page))),
-                InnerProjection::Service { body } => ready!(body.poll_frame(cx))
-                    .map(|result: Result<Frame<Bytes>, B::Error>| result.map_err(Into::into)),
-            };
-            match frame {
-                Some(Ok(frame)) => {
-                    if let Some(data) = frame.data_ref() {
-                        let mut sent = data.len() as u64;
-                        if let Some(owed) = this.owed {
-                            // hyper cuts what exceeds the announced length.
-                            sent = sent.min(*owed);
-                            *owed -= sent;
-                        }
-                        this.connection.sent(sent);
+            if this.block.is_empty() {
+                let frame: Option<Result<Frame<Bytes>, BoxError>> = match this.inner.project() {
+                    InnerProjection::Page { page } => page.take().map(|page| Ok(Frame::data(page))),
+                    InnerProjection::Service { body } => ready!(body.poll_frame(cx))
+                        .map(|result: Result<Frame<Bytes>, B::Error>| result.map_err(Into::into)),
+                };
+                match frame.map(|result| result.map(Frame::into_data)) {
+                    Some(Ok(Ok(data))) => *this.block = data,
+                    Some(Ok(Err(trailers))) => return Poll::Ready(Some(Ok(trailers))),
+                    None if this.owed.is_none_or(|owed| owed == 0) => return Poll::Ready(None),
+                    None => {
+                        *this.failure = Some("the body is shorter than its Content-Length".into());
+                        *this.failed = true;
                     }
-                    return Poll::Ready(Some(Ok(frame)));
+                    Some(Err(error)) => {
+                        *this.failure = Some(error);
+                        *this.failed = true;
+                    }
                 }
-                None if this.owed.is_none_or(|owed| owed == 0) => return Poll::Ready(None),
-                None => *this.failure = Some("the body is shorter than its Content-Length".into()),
-                Some(Err(error)) => *this.failure = Some(error),
             }
-            *this.failed = true;
+            if !*this.failed {
+                let piece = this.block.split_to(this.block.len().min(PIECE));
+                let mut sent = piece.len() as u64;
+                if let Some(owed) = this.owed {
+                    // hyper cuts what exceeds the announced length.
+                    sent = sent.min(*owed);
+                    *owed -= sent;
+                }
+                this.connection.sent(sent);
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
         }
         // An error makes hyper drop what it has not written yet. Pending makes it write that
         // and flush, which is when this body is polled again.
@@ -227,8 +242,9 @@ where
             // Until everything announced is there, hyper has to ask, or it would announce
             // nothing (304) or not notice the lack.
             (Some(owed), _) => owed == 0,
+            (None, _) if self.failed || !self.block.is_empty() => false,
             (None, Inner::Page { page }) => page.is_none(),
-            (None, Inner::Service { body }) => !self.failed && body.is_end_stream(),
+            (None, Inner::Service { body }) => body.is_end_stream(),
         }
     }
 

@@ -6,7 +6,7 @@
 //! has the ends a connection can come to. The times are kept in `connection.rs`.
 
 use std::cell::RefCell;
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -77,14 +77,10 @@ impl Socket {
         }
     }
 
-    fn poll_write(
-        &self,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             ready!(either!(self, stream => stream.poll_write_ready(cx)))?;
-            match either!(self, stream => stream.try_write_vectored(buffers)) {
+            match either!(self, stream => stream.try_write(bytes)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }
@@ -110,7 +106,7 @@ impl Socket {
     /// Writes everything; an error if the client takes nothing for `limit`.
     pub(crate) async fn write_all(&self, mut bytes: &[u8], limit: Duration) -> io::Result<()> {
         while !bytes.is_empty() {
-            let write = std::future::poll_fn(|cx| self.poll_write(cx, &[IoSlice::new(bytes)]));
+            let write = std::future::poll_fn(|cx| self.poll_write(cx, bytes));
             match tokio::time::timeout(limit, write).await {
                 Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(Ok(count)) => bytes = &bytes[count..],
@@ -218,21 +214,13 @@ impl hyper::rt::Write for Stream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buffer: &[u8],
+        bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[IoSlice::new(buffer)])
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if self.connection.is_refusal(|| status_of(buffers)) {
+        if self.connection.is_refusal(|| status_of(bytes)) {
             // Swallowed: the driver answers in its place.
-            return Poll::Ready(Ok(buffers.iter().map(|buffer| buffer.len()).sum()));
+            return Poll::Ready(Ok(bytes.len()));
         }
-        let result = self.socket.poll_write(cx, buffers);
+        let result = self.socket.poll_write(cx, bytes);
         match &result {
             Poll::Pending => self
                 .connection
@@ -240,10 +228,6 @@ impl hyper::rt::Write for Stream {
             Poll::Ready(_) => self.connection.write_progressed(),
         }
         result
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
     }
 
     /// hyper calls this when it has nothing left to write, and only then.
@@ -258,13 +242,11 @@ impl hyper::rt::Write for Stream {
     }
 }
 
-/// The status in an answer that begins with `HTTP/1.1 400 …`; hyper refuses with nothing but
-/// 400, 414 and 431.
-fn status_of(buffers: &[IoSlice<'_>]) -> StatusCode {
-    buffers
-        .iter()
-        .find(|buffer| !buffer.is_empty())
-        .and_then(|buffer| buffer.get(9..12))
+/// The status in an answer that begins with `HTTP/1.1 400 `; hyper refuses with nothing but 400,
+/// 414 and 431.
+fn status_of(answer: &[u8]) -> StatusCode {
+    answer
+        .get(9..12)
         .and_then(|digits| StatusCode::from_bytes(digits).ok())
         .unwrap_or(StatusCode::BAD_REQUEST)
 }

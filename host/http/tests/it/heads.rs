@@ -96,6 +96,28 @@ fn a_refusal_after_answers_leaves_them_whole() {
 }
 
 #[test]
+fn a_refusal_does_not_overtake_an_answer_that_is_not_written_out() {
+    // The answer has ended, the client has not taken it, and now the body ends as well: hyper
+    // reads on. What it says then cannot be told from the answer, and stays hyper's.
+    let server = TestServer::start();
+    let mut client = server.connect_narrow();
+    client.send("POST /duplex HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345");
+    server.events.wait("called /duplex");
+    assert_eq!(client.head().status, 200);
+    client.send("67890bad\r\n\r\n");
+    server.events.wait("body ended");
+    let body = client.take(8 * 1024 * 1024);
+    assert!(body.iter().all(|byte| *byte == b'x'));
+    let refusal = client.answer();
+    assert_eq!(refusal.status, 400);
+    assert_eq!(refusal.field("connection"), Some("close"));
+    client.assert_closed();
+    let lines = server.log.lines(2);
+    assert!(lines[0].contains("\"POST /duplex HTTP/1.1\" 200 8388608 "), "{}", lines[0]);
+    assert!(lines[1].contains("\"- - -\" 400 "), "{}", lines[1]);
+}
+
+#[test]
 fn refusals_come_before_the_service_and_in_order() {
     let server = TestServer::start();
     let big = "v".repeat(8200);

@@ -93,6 +93,15 @@ impl TestServer {
         Client::new(TcpStream::connect(self.tcp()).unwrap())
     }
 
+    /// A client that can hold little of what it does not read.
+    pub(crate) fn connect_narrow(&self) -> Client {
+        let (domain, kind) = (socket2::Domain::IPV4, socket2::Type::STREAM);
+        let socket = socket2::Socket::new(domain, kind, None).unwrap();
+        socket.set_recv_buffer_size(64 * 1024).unwrap();
+        socket.connect(&self.tcp().into()).unwrap();
+        Client::new(TcpStream::from(socket))
+    }
+
     /// Tells the server to drain, without waiting for it.
     pub(crate) fn begin_stop(&mut self) {
         if let Some(stop) = self.stop.take() {
@@ -276,6 +285,16 @@ async fn answer(request: Request<RequestBody>, events: &Events) -> Response<Bloc
             let mut body = request.into_body();
             let first = body.frame().await;
             Response::new(Blocks::whole(format!("{}", first.is_some())))
+        }
+        // Answers much at once, and goes on reading.
+        "/duplex" => {
+            let mut body = request.into_body();
+            let events = events.clone();
+            tokio::spawn(async move {
+                while let Some(Ok(_)) = body.frame().await {}
+                events.push("body ended");
+            });
+            Response::new(Blocks::whole(vec![b'x'; 8 * 1024 * 1024]))
         }
         // Never answers, with the body unread.
         "/hang" => {

@@ -1,11 +1,9 @@
 //! Slow heads, resting connections, clients that do not read. Times are short by configuration,
 //! and everything waits for what is to happen.
 
-use std::net::TcpStream;
-
 use wasm_gw_http::HttpConfig;
 
-use crate::support::{Client, TestServer, ms, post, timed};
+use crate::support::{TestServer, ms, post, timed};
 
 #[test]
 fn a_head_that_is_begun_and_not_completed_gets_408() {
@@ -144,21 +142,13 @@ fn an_exchange_may_take_longer_than_all_of_these() {
     assert_eq!(client.answer().text(), "abc");
 }
 
-/// A client that can hold little of what it does not read.
-fn narrow(server: &TestServer) -> Client {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.set_recv_buffer_size(64 * 1024).unwrap();
-    socket.connect(&server.tcp().into()).unwrap();
-    Client::new(TcpStream::from(socket))
-}
-
 #[test]
 fn a_client_that_does_not_read_is_dropped() {
     let server = TestServer::with(HttpConfig {
         write_timeout: ms(150),
         ..HttpConfig::default()
     });
-    let mut client = narrow(&server);
+    let mut client = server.connect_narrow();
     client.send("GET /endless HTTP/1.1\r\nHost: x\r\n\r\n");
     server.events.wait("dropped body of /endless");
     let line = &server.log.lines(1)[0];
@@ -171,7 +161,7 @@ fn a_client_that_reads_slowly_is_not() {
         write_timeout: ms(400),
         ..HttpConfig::default()
     });
-    let mut client = narrow(&server);
+    let mut client = server.connect_narrow();
     client.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
     let length = 8 * 1024 * 1024;
     assert_eq!(client.head().field("content-length"), Some(&*length.to_string()));

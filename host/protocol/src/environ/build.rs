@@ -108,26 +108,22 @@ impl Environ {
                 .is_ok()
         };
         // The values of one name follow each other.
-        let mut last: Option<(&HeaderName, bool)> = None;
+        let mut last: Option<&HeaderName> = None;
         for (name, value) in &parts.headers {
             let value = latin1::trim(value.as_bytes());
-            match last {
-                Some((known, false)) if known == name => continue,
-                Some((known, true)) if known == name => {
-                    let separator = if *name == COOKIE { "; " } else { "," };
-                    self.extend_last(separator, value)?;
-                    continue;
-                }
-                _ => {}
+            if last == Some(name) {
+                let separator = if *name == COOKIE { "; " } else { "," };
+                self.extend_last(separator, value)?;
+                continue;
             }
             let variable = match *name {
                 CONTENT_TYPE | CONTENT_LENGTH | HOST => None,
                 _ if is_hidden(name) => None,
                 _ => variable(name.as_str()),
             };
-            last = Some((name, variable.is_some()));
             if let Some(variable) = variable {
                 self.push(variable, latin1::from_bytes(value).into_owned())?;
+                last = Some(name);
             }
         }
         Ok(())

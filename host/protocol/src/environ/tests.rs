@@ -171,6 +171,18 @@ fn r2_1_method_is_verbatim() {
 }
 
 #[test]
+fn r2_1_query_string_is_not_decoded() {
+    let check = |target: &str, query: &str| {
+        let environ = get_with(&Site::default(), target, &[]);
+        assert_eq!(environ.get("QUERY_STRING"), Some(query), "{target}");
+    };
+    check("/", "");
+    check("/?", "");
+    check("/?a=%20+;?b%00", "a=%20+;?b%00");
+    check("/?é", "Ã©");
+}
+
+#[test]
 fn r2_1_server_protocol_has_two_digits() {
     let check = |version: Version, expected: Option<&str>| {
         let parts = parts("GET", "/", version, &[("Host", "h")]);

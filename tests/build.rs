@@ -1,0 +1,63 @@
+//! Builds the test guests, so that plain `cargo test` works. A guest that does not compile stops the
+//! build; a missing target is reported by the tests that need it, with the command that mends it.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn main() {
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    // One folder for all profiles and features of the tests; guests depend on neither.
+    let target = out
+        .ancestors()
+        .find(|folder| folder.ends_with("build"))
+        .and_then(Path::parent)
+        .and_then(Path::parent)
+        .map_or_else(|| out.clone(), |target| target.join("guests"));
+
+    for watched in [
+        "guests/guests",
+        "guests/Cargo.toml",
+        "conformance/cases",
+        "conformance/rust",
+        "../guest-sdk/rust/src",
+        "../guest-sdk/rust/Cargo.toml",
+        "../wit",
+    ] {
+        println!("cargo::rerun-if-changed={}", here.join(watched).display());
+    }
+    for (package, variable) in [("guests", "GUESTS"), ("conformance/rust", "CONFORMANCE_RUST")] {
+        let target = target.join(package.replace('/', "-"));
+        let built = target.join("wasm32-wasip2/release/examples");
+        println!("cargo::rustc-env={variable}={}", built.display());
+        build(&here.join(package), &target);
+    }
+}
+
+fn build(package: &Path, target: &Path) {
+    if !package.join("Cargo.toml").exists() {
+        return;
+    }
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(package)
+        .args(["build", "--release", "--examples", "--locked"])
+        .args(["--target", "wasm32-wasip2", "--target-dir"])
+        .arg(target);
+    // What cargo tells a build script about the host's build is not meant for the guests'.
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if name == "RUSTFLAGS" || name == "CARGO_ENCODED_RUSTFLAGS" || name.starts_with("CARGO_CFG_")
+        {
+            command.env_remove(name);
+        }
+    }
+    let status = command.status().expect("cargo can be started");
+    assert!(
+        status.success(),
+        "the guests in {} do not build; if the target is missing: rustup target add wasm32-wasip2",
+        package.display()
+    );
+}

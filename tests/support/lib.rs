@@ -1,0 +1,31 @@
+//! What the end-to-end tests share: a real server on a free port ([`TestApp`]), a client that sends
+//! bytes as they are ([`Client`]), and what was logged ([`log`]).
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![allow(missing_docs, reason = "read by the tests beside it; the names say it")]
+
+pub mod client;
+pub mod guests;
+pub mod log;
+pub mod raw;
+pub mod server;
+
+pub use client::{Client, Response};
+pub use guests::{conformance_guest, guest};
+pub use server::{TestApp, TestServer};
+
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what should happen at once: long enough for a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for a condition, not for a time.
+pub async fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
