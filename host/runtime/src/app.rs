@@ -13,6 +13,7 @@ use crate::cache::{Cache, CacheUse};
 use crate::component::{self, ComponentError};
 use crate::config::{AppConfig, RuntimeConfig};
 use crate::engine::{self, Allocator, Ticker};
+use crate::error::Failure;
 use crate::grants::GrantError;
 use crate::guest::GatewayPre;
 use crate::guest::bindings::wasm_gw::gateway::types::RunFlags;
@@ -179,17 +180,20 @@ impl App {
             asked.request_id.clone(),
             app.limits.log_bytes,
         );
+        let wasi = match self.wasi(&log) {
+            Ok(wasi) => wasi,
+            // A granted folder was there at load and is no more.
+            Err(error) => {
+                let failure = Failure::Unavailable(error.to_string().into());
+                let _ = job.head.send(asked.failed(&app.name, &failure));
+                return;
+            }
+        };
         let parts = instance::Parts {
             app: Arc::clone(&app.name),
             request_id: asked.request_id.clone(),
             limits: Arc::clone(&app.limits),
-            wasi: match self.wasi(&log) {
-                Ok(wasi) => wasi,
-                Err(error) => {
-                    tracing::error!(app = %app.name, request_id = %asked.request_id, "{error}");
-                    return;
-                }
-            },
+            wasi,
             log,
             exchange: Exchange::new(
                 asked.kind(),

@@ -218,9 +218,7 @@ fn entry_name(engine: &Engine, bytes: &[u8]) -> String {
     FORMAT.hash(&mut settings);
     // wasmtime's own hash has its version and flags in it, but not this one.
     DENSE_IMAGE.hash(&mut settings);
-    engine
-        .precompile_compatibility_hash()
-        .hash(&mut settings);
+    engine.precompile_compatibility_hash().hash(&mut settings);
     let settings = settings.0.finalize();
     let mut name = blake3::Hasher::new();
     name.update(settings.as_bytes());

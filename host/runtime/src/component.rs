@@ -146,7 +146,10 @@ fn check_preamble(bytes: &[u8]) -> Result<(), ComponentError> {
 
 fn check_names(engine: &Engine, component: &Component) -> Result<(), ComponentError> {
     let ty = component.component_type();
-    let found: Vec<String> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
+    let found: Vec<String> = ty
+        .exports(engine)
+        .map(|(name, _)| name.to_owned())
+        .collect();
     let is_app = |name: &String| is_offered(name) && name.starts_with("wasm-gw:gateway/app@");
     if !found.iter().any(is_app) {
         let exports = |part: &str| found.iter().any(|name| name.starts_with(part));

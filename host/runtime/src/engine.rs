@@ -30,6 +30,9 @@ const FIBER_STACK: usize = WASM_STACK + (1 << 20);
 /// shared-everything link have dozens of modules.
 const PARTS: u32 = 200;
 
+/// Address space of one linear memory: all that 32 bits can name, so that no access needs a check.
+const SLOT: usize = 4 << 30;
+
 /// Elements of one table: room for the function tables of large interpreters.
 const TABLE_ELEMENTS: usize = 200_000;
 
@@ -115,7 +118,9 @@ fn pool(config: &RuntimeConfig, reset: Reset) -> PoolingAllocationConfig {
         .max_component_instance_size(16 << 20)
         .max_core_instance_size(16 << 20)
         .table_elements(TABLE_ELEMENTS)
-        .max_memory_size(config.max_memory)
+        // The slots are this large in any case; what an instance may use of its own is counted as
+        // it grows, so that a component that asks for too much is told so in words.
+        .max_memory_size(SLOT)
         .max_unused_warm_slots(u32::min(instances, 100))
         .async_stack_keep_resident(64 << 10);
     match reset {

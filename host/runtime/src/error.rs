@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use wasm_gw_protocol::BodyError;
-use wasm_gw_protocol::Refusal;
 use wasm_gw_protocol::Broken;
+use wasm_gw_protocol::Refusal;
 use wasmtime::Trap;
 
 use crate::clock::Expired;
@@ -37,7 +37,10 @@ pub(crate) enum Failure {
     /// The guest ended itself.
     Exit(i32),
     /// The guest used up a bound of its instance.
-    Exhausted { what: Cow<'static, str>, trap: String },
+    Exhausted {
+        what: Cow<'static, str>,
+        trap: String,
+    },
     /// A bound of time was passed.
     Expired(Expired),
     /// Reading the request's body failed, by the client's fault.

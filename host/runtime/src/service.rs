@@ -15,13 +15,13 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, request};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::sync::oneshot;
+use wasm_gw_protocol::RequestKind;
+use wasm_gw_protocol::Target;
+use wasm_gw_protocol::check_method;
 use wasm_gw_protocol::{BodyError, ConnInfo, Endpoint, RequestId, Scheme};
 use wasm_gw_protocol::{Environ, Facts};
 use wasm_gw_protocol::{Refusal, error_page, wants_json};
 use wasm_gw_protocol::{Split, route};
-use wasm_gw_protocol::check_method;
-use wasm_gw_protocol::RequestKind;
-use wasm_gw_protocol::Target;
 
 use crate::app::{App, Job};
 use crate::error::Failure;
@@ -182,7 +182,7 @@ impl Asked {
     }
 
     /// The one place where a failure becomes a status, and where it is logged.
-    fn failed(&self, app: &str, failure: &Failure) -> Response<ResponseBody> {
+    pub(crate) fn failed(&self, app: &str, failure: &Failure) -> Response<ResponseBody> {
         report(app, &self.request_id, failure, false);
         let page = error_page(&refusal(failure), Some(&self.request_id), self.json);
         page.map(ResponseBody::whole)
@@ -243,7 +243,11 @@ fn refusal(failure: &Failure) -> Refusal {
 
 /// The one log line of a failure: an application's is a warning, a client's is of little interest.
 fn report(app: &str, request_id: &RequestId, failure: &Failure, sent: bool) {
-    let aborted = if sent { "; the response is cut off" } else { "" };
+    let aborted = if sent {
+        "; the response is cut off"
+    } else {
+        ""
+    };
     match failure {
         Failure::Refused(_) | Failure::Client(_) | Failure::Gone => {
             tracing::debug!(%app, %request_id, "{failure}{aborted}");
@@ -253,12 +257,7 @@ fn report(app: &str, request_id: &RequestId, failure: &Failure, sent: bool) {
 }
 
 impl App {
-    async fn answer<B>(
-        &self,
-        environ: Environ,
-        body: B,
-        asked: Asked,
-    ) -> Response<ResponseBody>
+    async fn answer<B>(&self, environ: Environ, body: B, asked: Asked) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,

@@ -44,9 +44,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let options = match &args.config {
         Some(path) => args.options.over(Manifest::read(path)?.serve),
-        None if Path::new(MANIFEST).exists() => {
-            args.options.over(Manifest::read(Path::new(MANIFEST))?.serve)
-        }
+        None if Path::new(MANIFEST).exists() => args
+            .options
+            .over(Manifest::read(Path::new(MANIFEST))?.serve),
         None => args.options,
     };
     let files = files(&options)?;
@@ -68,7 +68,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         announce(&options, &server, &runtime, &apps, format);
         let drained = server.serve(Site::new(apps)?, stop.requested()).await?;
         if drained.cut > 0 {
-            tracing::warn!("{} requests were cut off: the graceful timeout was over", drained.cut);
+            tracing::warn!(
+                "{} requests were cut off: the graceful timeout was over",
+                drained.cut
+            );
         }
         Ok(())
     })

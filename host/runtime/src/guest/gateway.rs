@@ -111,10 +111,7 @@ async fn deliver(state: &mut State, body: Body) -> Result<(), Failure> {
 }
 
 /// Ends a response after this last thing to send.
-async fn finish(
-    state: &mut State,
-    last: wasm_gw_protocol::Send,
-) -> Result<(), Failure> {
+async fn finish(state: &mut State, last: wasm_gw_protocol::Send) -> Result<(), Failure> {
     let clock = Arc::clone(&state.clock);
     state.output.finish(last, &clock).await.map_err(gone)
 }

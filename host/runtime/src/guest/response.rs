@@ -83,7 +83,10 @@ impl HostWriter for State {
     ) -> wasmtime::Result<Result<(), WriteError>> {
         if block.len() > self.limits.block {
             let limit = self.limits.block;
-            let message = format!("a block may have {limit} bytes and this has {}", block.len());
+            let message = format!(
+                "a block may have {limit} bytes and this has {}",
+                block.len()
+            );
             return Ok(Err(WriteError::Other(message)));
         }
         if let StartResponse::Recorder(recording) = &self.table.get(&writer)?.0 {
