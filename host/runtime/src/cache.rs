@@ -94,7 +94,7 @@ impl Cache {
             Ok(None) => {}
             Err(error) => tracing::warn!("compiling again: {error}"),
         }
-        let component = Component::new(engine, bytes)?;
+        let component = compile(engine, bytes)?;
         let used = match self.store(&name, &component.serialize()?) {
             Ok(()) => CacheUse::Stored,
             Err(error) => {
@@ -187,6 +187,15 @@ impl Cache {
             }
         }
     }
+}
+
+/// Compiles a component, and says so: a large one takes many seconds.
+pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
+    tracing::info!(
+        "compiling a component of {} KiB",
+        bytes.len().div_ceil(1024)
+    );
+    Component::new(engine, bytes)
 }
 
 /// Maps the very file that was checked: by its descriptor, not by its name.

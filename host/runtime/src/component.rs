@@ -7,7 +7,7 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 
-use crate::cache::{Cache, CacheUse};
+use crate::cache::{Cache, CacheUse, compile};
 use crate::guest::{GatewayPre, State, add_to_linker};
 use crate::limits::InstanceLimits;
 
@@ -113,7 +113,7 @@ pub(crate) fn load(
     check_preamble(bytes)?;
     let (component, used) = match cache {
         Some(cache) => cache.load(engine, bytes),
-        None => Component::new(engine, bytes).map(|component| (component, CacheUse::None)),
+        None => compile(engine, bytes).map(|component| (component, CacheUse::None)),
     }
     .map_err(|error| ComponentError::Invalid(format!("{error:#}")))?;
     check_names(engine, &component)?;

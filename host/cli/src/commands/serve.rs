@@ -1,6 +1,7 @@
 //! `wasm-gw serve`: from options to a running server, and to its end.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use http::HeaderValue;
@@ -58,23 +59,38 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         .thread_name("wasm-gw")
         .build()
         .context("cannot start threads")?;
-    tokio.block_on(async {
-        // Signals first: one that comes while a large component compiles must not be lost.
-        let stop = Stop::listen()?;
-        let limits = limits(&options);
-        let runtime = runtime(&options, &limits, files.len())?;
-        let apps = load(&runtime, &options, &limits, &files)?;
-        let server = Server::bind(&addresses(&options)?, http(&options)?)?;
-        announce(&options, &server, &runtime, &apps, format);
-        let drained = server.serve(Site::new(apps)?, stop.requested()).await?;
-        if drained.cut > 0 {
-            tracing::warn!(
-                "{} requests were cut off: the graceful timeout was over",
-                drained.cut
-            );
-        }
-        Ok(())
-    })
+    let served = tokio.block_on(serve(options, files, format));
+    // A compilation that a signal came before is not waited for.
+    tokio.shutdown_background();
+    served
+}
+
+async fn serve(
+    options: ServeOptions,
+    files: Vec<AppFile>,
+    format: LogFormat,
+) -> anyhow::Result<()> {
+    let mut stop = Stop::listen()?;
+    // An address that is taken is found out before minutes are spent on a large component.
+    let server = Server::bind(&addresses(&options)?, http(&options)?)?;
+    let options = Arc::new(options);
+    let loading = tokio::task::spawn_blocking({
+        let options = Arc::clone(&options);
+        move || load(&options, &files)
+    });
+    let (runtime, apps) = tokio::select! {
+        loaded = loading => loaded??,
+        () = stop.one() => return Ok(()),
+    };
+    announce(&options, &server, &runtime, &apps, format);
+    let drained = server.serve(Site::new(apps)?, stop.requested()).await?;
+    if drained.cut > 0 {
+        tracing::warn!(
+            "{} requests were cut off: the graceful timeout was over",
+            drained.cut
+        );
+    }
+    Ok(())
 }
 
 /// The components and their mounts.
@@ -167,19 +183,18 @@ fn default_cache_dir() -> Option<PathBuf> {
     Some(caches.join("wasm-gw"))
 }
 
-fn load(
-    runtime: &Runtime,
-    options: &ServeOptions,
-    limits: &InstanceLimits,
-    files: &[AppFile],
-) -> anyhow::Result<Vec<App>> {
-    files
+/// Makes the runtime and compiles the components, which may take a while.
+fn load(options: &ServeOptions, files: &[AppFile]) -> anyhow::Result<(Runtime, Vec<App>)> {
+    let limits = limits(options);
+    let runtime = runtime(options, &limits, files.len())?;
+    let apps = files
         .iter()
         .map(|file| {
-            load_one(runtime, options, limits, file)
+            load_one(&runtime, options, &limits, file)
                 .with_context(|| format!("cannot serve {}", file.file.display()))
         })
-        .collect()
+        .collect::<anyhow::Result<_>>()?;
+    Ok((runtime, apps))
 }
 
 fn load_one(
