@@ -78,9 +78,15 @@ pub(crate) fn build(config: &RuntimeConfig) -> wasmtime::Result<(Engine, Allocat
                 reset,
             },
         )),
-        // The address space may be limited (`ulimit -v`), or its reservation forbidden.
+        // The address space may be limited (`ulimit -v`), or its reservation forbidden. Then
+        // memories must be small to begin with, and may move when they grow.
         Err(error) => {
-            let engine = Engine::new(&base_config())?;
+            let mut small = base_config();
+            small
+                .memory_reservation(0)
+                .memory_reservation_for_growth(1 << 20)
+                .memory_guard_size(64 << 10);
+            let engine = Engine::new(&small)?;
             let why = format!("the system refuses a pool ({error:#})");
             Ok((engine, Allocator::OnDemand(why)))
         }

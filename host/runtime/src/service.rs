@@ -196,7 +196,7 @@ impl Asked {
         state.log.flush();
         let failure = match outcome {
             Ok(()) => return state.output.complete(),
-            Err(failure) => failure.by_client(state.fault.take()),
+            Err(failure) => failure.by_client(state.fault.take(), state.output.is_closed()),
         };
         if state.output.is_waiting() && !matches!(failure, Failure::Gone) {
             // A client that has gone meanwhile needs no answer.
@@ -209,9 +209,11 @@ impl Asked {
 }
 
 impl Failure {
-    /// A guest that fails after it could not read the body fails by its client's fault (2.2).
-    fn by_client(self, fault: Option<BodyError>) -> Self {
+    /// A guest that fails after it could not read the body fails by its client's fault (2.2). One
+    /// that gives up because its client has gone has done what it should.
+    fn by_client(self, fault: Option<BodyError>, gone: bool) -> Self {
         match (self, fault) {
+            (Failure::Exception(_) | Failure::Broken(_), _) if gone => Failure::Gone,
             (
                 Failure::Exception(_) | Failure::Broken(_) | Failure::Trap(_) | Failure::Exit(_),
                 Some(fault),
