@@ -34,7 +34,11 @@ pub fn keep() {
 
 /// All lines that carry this request id.
 pub fn of(request_id: &str) -> Vec<Line> {
-    let of_request = |line: &&Line| line.fields.get("request_id").is_some_and(|id| id == request_id);
+    let of_request = |line: &&Line| {
+        line.fields
+            .get("request_id")
+            .is_some_and(|id| id == request_id)
+    };
     lines().iter().filter(of_request).cloned().collect()
 }
 
@@ -42,7 +46,11 @@ pub fn of(request_id: &str) -> Vec<Line> {
 pub fn of_guest(request_id: &str, stream: &str) -> Vec<String> {
     of(request_id)
         .into_iter()
-        .filter(|line| line.fields.get("stream").is_some_and(|found| found == stream))
+        .filter(|line| {
+            line.fields
+                .get("stream")
+                .is_some_and(|found| found == stream)
+        })
         .map(|line| line.message)
         .collect()
 }
@@ -50,7 +58,9 @@ pub fn of_guest(request_id: &str, stream: &str) -> Vec<String> {
 /// Waits until a line of this request has `part` in its message, and returns it.
 pub async fn wait(request_id: &str, part: &str) -> Line {
     eventually(&format!("`{part}` in the log of {request_id}"), || {
-        of(request_id).into_iter().find(|line| line.message.contains(part))
+        of(request_id)
+            .into_iter()
+            .find(|line| line.message.contains(part))
     })
     .await
 }
@@ -78,11 +88,13 @@ impl Visit for Line {
         if field.name() == "message" {
             let _ = write!(self.message, "{value:?}");
         } else {
-            self.fields.insert(field.name().to_owned(), format!("{value:?}"));
+            self.fields
+                .insert(field.name().to_owned(), format!("{value:?}"));
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.fields.insert(field.name().to_owned(), value.to_owned());
+        self.fields
+            .insert(field.name().to_owned(), value.to_owned());
     }
 }

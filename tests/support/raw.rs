@@ -5,11 +5,7 @@ use crate::client::{Client, Response};
 use crate::server::TestServer;
 
 /// Sends the request in each way on a connection of its own, and hands each response to `check`.
-pub async fn check(
-    server: &TestServer,
-    request: impl AsRef<[u8]>,
-    check: impl Fn(&Response),
-) {
+pub async fn check(server: &TestServer, request: impl AsRef<[u8]>, check: impl Fn(&Response)) {
     let request = request.as_ref();
     for cuts in [Cuts::None, Cuts::EachByte, Cuts::Random] {
         let mut client = server.connect().await;

@@ -66,7 +66,7 @@ pub(crate) fn run() -> Result<()> {
     build_examples()?;
     step(
         "tests of the Rust SDK",
-        cargo(SDK, &["test"])
+        cargo(SDK, &["test", "--locked"])
             .arg("--target-dir")
             .arg(guest_target(SDK)),
     )?;
