@@ -3,8 +3,12 @@
 //! - `smoke`: one request through everything.
 //! - `start_response`: when it may be called, and what becomes of status and headers.
 //! - `head_checks`: what it checks of them, in which order.
+//! - `write`: the body as an application gives it, against the length it announced.
+//! - `framing`: how a response is framed for its client, and how a transfer breaks off.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod framing;
 mod head_checks;
 mod smoke;
 mod start_response;
+mod write;
