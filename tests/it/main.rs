@@ -1,9 +1,17 @@
 //! End to end, in one binary. What goes where:
 //!
+//! - `response_framing`: how a response is framed for its client, and how a transfer breaks off.
+//! - `head_checks`: what it checks of them, in which order.
 //! - `smoke`: one request through everything.
+//! - `start_response`: when it may be called, and what becomes of status and headers.
+//! - `write`: the body as an application gives it, against the length it announced.
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on should say where"
 )]
 
+mod head_checks;
+mod response_framing;
 mod smoke;
+mod start_response;
+mod write;

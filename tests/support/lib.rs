@@ -10,6 +10,7 @@ pub mod client;
 pub mod guests;
 pub mod log;
 pub mod raw;
+pub mod script;
 pub mod server;
 
 pub use client::{Client, Response};

@@ -44,14 +44,26 @@ impl TestServer {
     }
 
     pub(crate) fn logging(format: AccessLogFormat, config: HttpConfig) -> Self {
-        Self::full(&["127.0.0.1:0".parse().unwrap()], config, format)
+        Self::full(&["127.0.0.1:0".parse().unwrap()], config, format, 0)
+    }
+
+    /// A server with several threads.
+    pub(crate) fn parallel() -> Self {
+        let address = "127.0.0.1:0".parse().unwrap();
+        let config = HttpConfig::default();
+        Self::full(&[address], config, AccessLogFormat::Combined, 2)
     }
 
     pub(crate) fn at(addresses: &[Address], config: HttpConfig) -> Self {
-        Self::full(addresses, config, AccessLogFormat::Combined)
+        Self::full(addresses, config, AccessLogFormat::Combined, 0)
     }
 
-    fn full(addresses: &[Address], mut config: HttpConfig, format: AccessLogFormat) -> Self {
+    fn full(
+        addresses: &[Address],
+        mut config: HttpConfig,
+        format: AccessLogFormat,
+        workers: usize,
+    ) -> Self {
         let log = Sink::default();
         let events = Events::default();
         if config.access_log.is_none() {
@@ -64,7 +76,13 @@ impl TestServer {
             events: events.clone(),
         };
         let thread = std::thread::spawn(move || {
-            tokio::runtime::Builder::new_current_thread()
+            let mut builder = if workers == 0 {
+                tokio::runtime::Builder::new_current_thread()
+            } else {
+                tokio::runtime::Builder::new_multi_thread()
+            };
+            builder
+                .worker_threads(workers.max(1))
                 .enable_all()
                 .build()
                 .unwrap()
@@ -286,15 +304,16 @@ async fn answer(request: Request<RequestBody>, events: &Events) -> Response<Bloc
             let first = body.frame().await;
             Response::new(Blocks::whole(format!("{}", first.is_some())))
         }
-        // Answers much at once, and goes on reading.
+        // Answers N bytes at once, and goes on reading.
         "/duplex" => {
             let mut body = request.into_body();
+            let length = query.parse().unwrap();
             let events = events.clone();
             tokio::spawn(async move {
                 while let Some(Ok(_)) = body.frame().await {}
-                events.push("body ended");
+                events.push(format!("body ended beside {query}"));
             });
-            Response::new(Blocks::whole(vec![b'x'; 8 * 1024 * 1024]))
+            Response::new(Blocks::whole(vec![b'x'; length]))
         }
         // Never answers, with the body unread.
         "/hang" => {
@@ -321,15 +340,18 @@ async fn answer(request: Request<RequestBody>, events: &Events) -> Response<Bloc
             blocks.guard = Some(guard("dropped body of"));
             Response::new(blocks)
         }
-        // Two blocks and an error at once; `?N` announces N bytes.
+        // Two blocks and an error at once, or `?late`; `?N` announces N bytes.
         "/fail" => {
             let mut blocks = Blocks::new(two_blocks());
+            if query == "late" {
+                blocks.steps.push_back(Step::Pause);
+            }
             blocks.steps.push_back(Step::Fail);
             let mut response = Response::new(blocks);
-            if let Ok(length) = HeaderValue::from_str(&query)
-                && !query.is_empty()
-            {
-                response.headers_mut().insert("content-length", length);
+            if let Ok(length) = query.parse::<u64>() {
+                response
+                    .headers_mut()
+                    .insert("content-length", length.into());
             }
             response
         }
@@ -552,7 +574,7 @@ impl Client {
             .unwrap();
     }
 
-    pub(crate) fn from_server(&self) -> SocketAddr {
+    pub(crate) fn local_addr(&self) -> SocketAddr {
         self.stream.local_addr().unwrap()
     }
 }
