@@ -61,7 +61,14 @@ pub(crate) fn run() -> Result<()> {
         "licences, bans and sources",
         std::process::Command::new(deny)
             .current_dir(root())
-            .args(["--locked", "check", "bans", "licenses", "sources"]),
+            .args([
+                "--locked",
+                "--log-level",
+                "error",
+                "check",
+                "--hide-inclusion-graph",
+            ])
+            .args(["bans", "licenses", "sources"]),
     )?;
     build_examples()?;
     step(
