@@ -24,7 +24,7 @@ use crate::manifest::ManifestError;
 fn main() -> ExitCode {
     // clap prints its own usage errors, and ends with 2.
     let args = Args::parse();
-    match commands::run(args) {
+    match commands::run(args.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             printer::error(&error);

@@ -8,7 +8,12 @@ use std::borrow::Cow;
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName};
 
-use crate::request::members;
+use crate::latin1;
+
+/// The members of a comma-separated list, trimmed, empty ones included.
+pub(crate) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(latin1::trim)
+}
 
 /// Whether these bytes are an RFC 9110 5.6.2 token.
 pub(crate) fn is_token(bytes: &[u8]) -> bool {

@@ -13,8 +13,8 @@ pub(crate) enum Command {
 }
 
 /// Runs the verb.
-pub(crate) fn run(args: crate::args::Args) -> anyhow::Result<()> {
-    match args.command {
+pub(crate) fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Serve(args) => serve::run(*args),
         Command::Schema(args) => schema::run(&args),
     }

@@ -13,6 +13,9 @@ use crate::error::Exception;
 use crate::guest_log::escape;
 use crate::instance::State;
 
+/// The most bytes of each text of an exception that go to the log.
+const EXCEPTION: usize = 16 << 10;
+
 /// Whom a `start-response` tells: the client's response, or a recorder of middleware.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 #[derive(Clone)]
@@ -47,7 +50,16 @@ impl HostStartResponse for State {
                 }
                 self.exchange.start(&status, fields, exc_info.is_some())
             }
-            StartResponse::Recorder(recording) => recording.start(status, headers, exc_info),
+            StartResponse::Recorder(recording) => {
+                // A recording keeps what it hears until the request ends.
+                let fields = headers.iter().map(|(name, value)| name.len() + value.len());
+                let exception = exc_info.as_ref().map_or(0, |exception| {
+                    let traceback = exception.traceback.as_ref().map_or(0, String::len);
+                    exception.kind.len() + exception.message.len() + traceback
+                });
+                self.host_bytes.charge(fields.sum::<usize>() + exception)?;
+                recording.start(status, headers, exc_info)
+            }
         };
         match started {
             Ok(()) => Ok(Ok(self.table.push(Writer(target))?)),
@@ -90,6 +102,7 @@ impl HostWriter for State {
             return Ok(Err(WriteError::Other(message)));
         }
         if let StartResponse::Recorder(recording) = &self.table.get(&writer)?.0 {
+            self.host_bytes.charge(block.len())?;
             return Ok(recording.write(block));
         }
         let send = match self.exchange.write(Bytes::from(block)) {
@@ -140,11 +153,16 @@ impl From<NotWritten> for WriteError {
 }
 
 impl From<GuestException> for Exception {
+    /// What the log takes of it: a guest may hand over far more.
     fn from(exception: GuestException) -> Self {
+        let cut = |mut text: String| {
+            text.truncate(text.floor_char_boundary(EXCEPTION));
+            text
+        };
         Self {
-            kind: exception.kind,
-            message: exception.message,
-            traceback: exception.traceback,
+            kind: cut(exception.kind),
+            message: cut(exception.message),
+            traceback: exception.traceback.map(cut),
         }
     }
 }
