@@ -5,8 +5,10 @@
 //! - `head_checks`: what it checks of them, in which order.
 //! - `write`: the body as an application gives it, against the length it announced.
 //! - `framing`: how a response is framed for its client, and how a transfer breaks off.
+//! - `blocks`: blocks on their way: none held back, large bodies in bounded memory.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod blocks;
 mod framing;
 mod head_checks;
 mod smoke;

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 #![allow(missing_docs, reason = "read by the tests beside it; the names say it")]
 
+#[cfg(target_os = "linux")]
+pub mod alone;
 pub mod client;
 pub mod guests;
 pub mod log;
