@@ -209,7 +209,8 @@ impl Asked {
 }
 
 impl Failure {
-    /// A guest that fails after it could not read the body fails by its client's fault (2.2).
+    /// A guest that fails after it could not read the body, or write to a client that has gone,
+    /// fails by its client's fault (2.2).
     fn by_client(self, fault: Option<BodyError>) -> Self {
         match (self, fault) {
             (
