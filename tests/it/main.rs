@@ -1,7 +1,8 @@
 //! End to end, in one binary. What goes where:
 //!
-//! - `response_framing`: how a response is framed for its client, and how a transfer breaks off.
+//! - `blocks`: blocks on their way: none held back, large bodies in bounded memory.
 //! - `head_checks`: what it checks of them, in which order.
+//! - `response_framing`: how a response is framed for its client, and how a transfer breaks off.
 //! - `smoke`: one request through everything.
 //! - `start_response`: when it may be called, and what becomes of status and headers.
 //! - `write`: the body as an application gives it, against the length it announced.
@@ -10,6 +11,7 @@
     reason = "a test that cannot go on should say where"
 )]
 
+mod blocks;
 mod head_checks;
 mod response_framing;
 mod smoke;

@@ -268,6 +268,22 @@ impl Client {
         Ok(std::mem::take(&mut self.buffer))
     }
 
+    /// Reads so many bytes of a body and keeps none of them.
+    pub async fn skip(&mut self, length: u64) {
+        let mut left = usize::try_from(length).unwrap();
+        let taken = self.buffer.len().min(left);
+        self.buffer.drain(..taken);
+        left -= taken;
+        let mut room = vec![0; left.min(256 << 10)];
+        while left > 0 {
+            let now = left.min(room.len());
+            let read = timeout(PATIENCE, self.stream.read(&mut room[..now])).await;
+            let count = read.expect("the server sends in time").unwrap();
+            assert_ne!(count, 0, "{left} bytes are missing");
+            left -= count;
+        }
+    }
+
     /// Whether the server closes the connection without sending anything more.
     pub async fn is_closed(&mut self) -> bool {
         self.rest().await.is_ok_and(|rest| rest.is_empty())

@@ -6,6 +6,8 @@
 )]
 #![allow(missing_docs, reason = "read by the tests beside it; the names say it")]
 
+#[cfg(target_os = "linux")]
+pub mod alone;
 pub mod client;
 pub mod guests;
 pub mod log;

@@ -26,7 +26,8 @@ pub(crate) struct State {
     pub(crate) clock: Arc<Clock>,
     pub(crate) exchange: Exchange,
     pub(crate) output: Output,
-    /// The first failure to read the body; it decides the status if the guest then fails (2.2).
+    /// The client's first fault that the guest was told of, in reading the body or in writing to a
+    /// client that has gone; it outranks what the guest then fails by (2.2).
     pub(crate) fault: Option<BodyError>,
     pub(crate) host_bytes: HostBytes,
     /// The guest ended itself by `exit(0)`, after which it cannot be called again.

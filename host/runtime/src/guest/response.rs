@@ -2,7 +2,7 @@
 //! [`Exchange`](wasm_gw_protocol::Exchange) and passed on to the client.
 
 use bytes::Bytes;
-use wasm_gw_protocol::{StartError as Refused, WriteError as NotWritten};
+use wasm_gw_protocol::{BodyError, StartError as Refused, WriteError as NotWritten};
 use wasmtime::component::Resource;
 
 use super::bindings::wasm_gw::gateway::types::{
@@ -46,7 +46,7 @@ impl HostStartResponse for State {
                     self.log_exc_info(exception);
                 }
                 if self.output.is_closed() {
-                    self.exchange.disconnect();
+                    self.client_left();
                 }
                 self.exchange.start(&status, fields, exc_info.is_some())
             }
@@ -74,6 +74,12 @@ impl HostStartResponse for State {
 }
 
 impl State {
+    /// The guest learns now that its client has gone; if it fails by that, it is not its fault.
+    fn client_left(&mut self) {
+        self.exchange.disconnect();
+        self.fault.get_or_insert(BodyError::Disconnected);
+    }
+
     /// An error that the guest handled by itself is for its log, with the request's id.
     fn log_exc_info(&self, exception: &GuestException) {
         let text = Exception::from(exception.clone()).to_string();
@@ -112,7 +118,7 @@ impl HostWriter for State {
         Ok(match self.emit(send).await {
             Ok(()) => Ok(()),
             Err(_gone) => {
-                self.exchange.disconnect();
+                self.client_left();
                 Err(WriteError::Disconnected)
             }
         })
