@@ -1,6 +1,13 @@
 //! End to end, in one binary. What goes where:
 //!
 //! - `smoke`: one request through everything.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+//! - `environ`: the variables of a request, one by one.
+//! - `mounts`: which app a path reaches, and its URL as the app sees it.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
 
+mod environ;
+mod mounts;
 mod smoke;

@@ -99,6 +99,13 @@ impl TestApp {
         self
     }
 
+    /// Listens on this address instead of a free port of 127.0.0.1.
+    #[must_use]
+    pub fn on(mut self, address: SocketAddr) -> Self {
+        self.addresses = vec![Address::Tcp(address)];
+        self
+    }
+
     /// Runs in a runtime of its own.
     #[must_use]
     pub fn in_runtime(mut self, runtime: Runtime) -> Self {
@@ -168,16 +175,16 @@ impl TestServer {
 
     /// One GET on a connection of its own.
     pub async fn get(&self, target: &str) -> Response {
-        self.send(&format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n")).await
+        self.send(&format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n"))
+            .await
     }
 
     /// One POST on a connection of its own.
     pub async fn post(&self, target: &str, body: &[u8]) -> Response {
         let length = body.len();
-        let mut request = format!(
-            "POST {target} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n"
-        )
-        .into_bytes();
+        let mut request =
+            format!("POST {target} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n")
+                .into_bytes();
         request.extend_from_slice(body);
         self.send(&request).await
     }
@@ -213,7 +220,9 @@ impl TestServer {
     pub async fn access_log_of(&self, request_id: &str) -> String {
         eventually("a line of the access log", || {
             let log = self.access_log.text();
-            log.lines().find(|line| line.contains(request_id)).map(str::to_owned)
+            log.lines()
+                .find(|line| line.contains(request_id))
+                .map(str::to_owned)
         })
         .await
     }
