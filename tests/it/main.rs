@@ -2,6 +2,7 @@
 //!
 //! - `smoke`: one request through everything.
 //! - `environ`: the variables of a request, one by one.
+//! - `headers`: what header fields become.
 //! - `mounts`: which app a path reaches, and its URL as the app sees it.
 #![allow(
     clippy::unwrap_used,
@@ -9,5 +10,6 @@
 )]
 
 mod environ;
+mod headers;
 mod mounts;
 mod smoke;
