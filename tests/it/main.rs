@@ -1,7 +1,10 @@
 //! End to end, in one binary. What goes where:
 //!
 //! - `blocks`: blocks on their way: none held back, large bodies in bounded memory.
+//! - `environ`: the variables of a request, one by one.
 //! - `head_checks`: what it checks of them, in which order.
+//! - `headers`: what header fields become.
+//! - `mounts`: which app a path reaches, and its URL as the app sees it.
 //! - `response_framing`: how a response is framed for its client, and how a transfer breaks off.
 //! - `smoke`: one request through everything.
 //! - `start_response`: when it may be called, and what becomes of status and headers.
@@ -12,7 +15,10 @@
 )]
 
 mod blocks;
+mod environ;
 mod head_checks;
+mod headers;
+mod mounts;
 mod response_framing;
 mod smoke;
 mod start_response;

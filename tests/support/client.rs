@@ -3,10 +3,11 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::PATIENCE;
@@ -78,9 +79,9 @@ impl Response {
     }
 }
 
-/// One connection.
-pub struct Client {
-    pub stream: TcpStream,
+/// One connection: over TCP, if nothing else is said.
+pub struct Client<S = TcpStream> {
+    pub stream: S,
     buffer: Vec<u8>,
 }
 
@@ -94,6 +95,24 @@ impl Client {
         }
     }
 
+    /// Closes by a reset.
+    pub fn reset(self) {
+        #[allow(deprecated, reason = "blocking in drop only for a linger above zero")]
+        self.stream.set_linger(Some(Duration::ZERO)).unwrap();
+    }
+}
+
+impl Client<UnixStream> {
+    pub async fn connect_unix(path: &Path) -> Self {
+        let stream = UnixStream::connect(path).await.unwrap();
+        Self {
+            stream,
+            buffer: Vec::new(),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.try_send(bytes.as_ref()).await.unwrap();
     }
@@ -105,13 +124,12 @@ impl Client {
 
     /// Closes the write side (FIN).
     pub async fn finish(&mut self) {
-        self.stream.shutdown().await.unwrap();
+        self.try_finish().await.unwrap();
     }
 
-    /// Closes by a reset.
-    pub fn reset(self) {
-        #[allow(deprecated, reason = "blocking in drop only for a linger above zero")]
-        self.stream.set_linger(Some(Duration::ZERO)).unwrap();
+    /// For a server that may have closed already.
+    pub async fn try_finish(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await
     }
 
     /// The next response, to a request of this method (HEAD has no body).

@@ -14,10 +14,12 @@ pub mod log;
 pub mod raw;
 pub mod script;
 pub mod server;
+pub mod vars;
 
 pub use client::{Client, Response};
 pub use guests::{conformance_guest, guest};
 pub use server::{TestApp, TestServer};
+pub use vars::Vars;
 
 use std::time::{Duration, Instant};
 

@@ -99,6 +99,13 @@ impl TestApp {
         self
     }
 
+    /// Listens on this address instead of a free port of 127.0.0.1.
+    #[must_use]
+    pub fn on(mut self, address: SocketAddr) -> Self {
+        self.addresses = vec![Address::Tcp(address)];
+        self
+    }
+
     /// Runs in a runtime of its own.
     #[must_use]
     pub fn in_runtime(mut self, runtime: Runtime) -> Self {

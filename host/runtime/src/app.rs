@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use http::Response;
 use tokio::sync::oneshot;
-use wasm_gw_protocol::Environ;
-use wasm_gw_protocol::{Exchange, ResponseLimits};
+use wasm_gw_protocol::{Environ, Exchange, ResponseLimits};
 use wasmtime::Engine;
 use wasmtime_wasi::WasiCtx;
 

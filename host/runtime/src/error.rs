@@ -4,9 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use wasm_gw_protocol::BodyError;
-use wasm_gw_protocol::Broken;
-use wasm_gw_protocol::Refusal;
+use wasm_gw_protocol::{BodyError, Broken, Refusal};
 use wasmtime::Trap;
 
 use crate::clock::Expired;

@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use wasm_gw_protocol::{BodyError, RequestId};
-use wasm_gw_protocol::{Exchange, Send};
+use wasm_gw_protocol::{BodyError, Exchange, RequestId, Send};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};

@@ -11,17 +11,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, request};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, request};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::sync::oneshot;
-use wasm_gw_protocol::RequestKind;
-use wasm_gw_protocol::Target;
-use wasm_gw_protocol::check_method;
-use wasm_gw_protocol::{BodyError, ConnInfo, Endpoint, RequestId, Scheme};
-use wasm_gw_protocol::{Environ, Facts};
-use wasm_gw_protocol::{Refusal, error_page, wants_json};
-use wasm_gw_protocol::{Split, route};
+use wasm_gw_protocol::{
+    BodyError, ConnInfo, Endpoint, Environ, Facts, Refusal, RequestId, RequestKind, Scheme, Split,
+    Target, check_method, error_page, named_in_connection, route, wants_json,
+};
 
 use crate::app::{App, Job};
 use crate::error::Failure;
@@ -109,6 +106,7 @@ impl Site {
             return Err(Refusal::new(StatusCode::NOT_FOUND, "outside every mount"));
         };
         let app = &self.0.apps[index];
+        report_hidden(app.name(), parts, asked);
         let environ = environ(app, parts, &target, split, asked)?;
         Ok(Prepared::App(app, environ))
     }
@@ -136,6 +134,21 @@ fn environ(
         extra: &config.environ,
     };
     Environ::build(parts, target, split, &facts)
+}
+
+/// Says which fields the client has hidden from the app by naming them in Connection: a proxy in
+/// front may have added one of them and relied on its arrival (2.3).
+fn report_hidden(app: &str, parts: &request::Parts, asked: &Asked) {
+    let hidden = named_in_connection(&parts.headers);
+    if !hidden.is_empty() {
+        let names: Vec<&str> = hidden.iter().map(HeaderName::as_str).collect();
+        tracing::info!(
+            %app,
+            request_id = %asked.request_id,
+            "header fields named in Connection are not passed on: {}",
+            names.join(", ")
+        );
+    }
 }
 
 fn options() -> Response<ResponseBody> {

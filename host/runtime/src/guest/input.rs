@@ -8,8 +8,7 @@ use bytes::Bytes;
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::sync::Mutex;
-use wasm_gw_protocol::BodyError;
-use wasm_gw_protocol::{InputBuffer, NeedMore};
+use wasm_gw_protocol::{BodyError, InputBuffer, NeedMore};
 use wasmtime::component::Resource;
 
 use super::bindings::wasm_gw::gateway::types::{HostHostBody, HostInput, IoError};
