@@ -24,7 +24,7 @@ use crate::instance::{self, State};
 use crate::limits::InstanceLimits;
 use crate::output::{Output, ResponseBody};
 use crate::queue::{Busy, Permit, Queue};
-use crate::service::{Asked, Site};
+use crate::settle::Asked;
 
 /// An engine with its pool of instances and its cache of compiled code. Cheap to clone.
 ///
@@ -144,11 +144,6 @@ impl App {
             compiled,
             config,
         })))
-    }
-
-    /// The app as a `tower::Service` on its own, at its mount.
-    pub fn service(&self) -> Site {
-        Site::of(self.clone())
     }
 
     /// What the app was loaded with.

@@ -1,5 +1,5 @@
 //! How a request can fail once its guest is involved, told apart. The status that each becomes, and
-//! the one log line it gets, are in `service.rs`.
+//! the one log line it gets, are in `settle.rs`.
 
 use std::borrow::Cow;
 use std::fmt;

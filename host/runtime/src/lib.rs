@@ -37,6 +37,7 @@ mod output;
 mod queue;
 mod reset;
 mod service;
+mod settle;
 
 pub use app::{App, LoadError, Runtime, RuntimeError};
 pub use cache::CacheUse;
