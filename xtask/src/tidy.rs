@@ -37,6 +37,7 @@ pub(crate) fn run() -> Result<()> {
         }
     }
     found.extend(named_tests(&root)?);
+    found.extend(named_cases(&root)?);
     found.extend(copies(&root)?);
     if found.is_empty() {
         return Ok(());
@@ -87,6 +88,25 @@ fn named_tests(root: &Path) -> Result<Vec<String>> {
     }
     if named == 0 {
         found.push("docs/protocol.md: names no test at all".to_owned());
+    }
+    Ok(found)
+}
+
+/// Each `case` in a line of docs/protocol.md that begins with "conformance:" is a folder.
+fn named_cases(root: &Path) -> Result<Vec<String>> {
+    let text = read(&root.join("docs/protocol.md"))?;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let Some(cases) = line.trim().strip_prefix("- conformance:") else {
+            continue;
+        };
+        for case in cases.split('`').skip(1).step_by(2) {
+            if !root.join("tests/conformance/cases").join(case).is_dir() {
+                found.push(format!(
+                    "docs/protocol.md: there is no conformance case `{case}`"
+                ));
+            }
+        }
     }
     Ok(found)
 }
