@@ -8,6 +8,7 @@
 //! - `response_framing`: how a response is framed for its client, and how a transfer breaks off.
 //! - `smoke`: one request through everything.
 //! - `start_response`: when it may be called, and what becomes of status and headers.
+//! - `target`: request targets and Host.
 //! - `write`: the body as an application gives it, against the length it announced.
 #![allow(
     clippy::unwrap_used,
@@ -22,4 +23,5 @@ mod mounts;
 mod response_framing;
 mod smoke;
 mod start_response;
+mod target;
 mod write;
