@@ -6,11 +6,13 @@
 //! - `write`: the body as an application gives it, against the length it announced.
 //! - `framing`: how a response is framed for its client, and how a transfer breaks off.
 //! - `blocks`: blocks on their way: none held back, large bodies in bounded memory.
+//! - `lifecycle`: `close`, and what a client that goes away does to a guest.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod blocks;
 mod framing;
 mod head_checks;
+mod lifecycle;
 mod smoke;
 mod start_response;
 mod write;
