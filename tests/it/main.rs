@@ -7,9 +7,13 @@
 //! - `framing`: how a response is framed for its client, and how a transfer breaks off.
 //! - `blocks`: blocks on their way: none held back, large bodies in bounded memory.
 //! - `lifecycle`: `close`, and what a client that goes away does to a guest.
+//! - `faults`: what a guest does wrong, what the client sees of it and what the log says.
+//! - `bounds_of_time`: the queue for an instance, the timeouts, and slow clients.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod blocks;
+mod bounds_of_time;
+mod faults;
 mod framing;
 mod head_checks;
 mod lifecycle;
