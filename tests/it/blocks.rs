@@ -164,7 +164,7 @@ fn large_bodies_stream_in_both_directions_in_bounded_memory() {
                     .serve()
                     .await;
                 let rise = rise();
-                both_ways(&server, 256 << 20).await;
+                both_ways(&server, 64 << 20).await;
                 assert!(rise.mib() < 16, "{guest}: {} MiB", rise.mib());
             }
         });

@@ -1,9 +1,12 @@
 //! End to end, in one binary. What goes where:
 //!
 //! - `blocks`: blocks on their way: none held back, large bodies in bounded memory.
+//! - `bounds_of_time`: the queue for an instance, the timeouts, and slow clients.
 //! - `environ`: the variables of a request, one by one.
+//! - `faults`: what a guest does wrong, what the client sees of it and what the log says.
 //! - `head_checks`: what it checks of them, in which order.
 //! - `headers`: what header fields become.
+//! - `lifecycle`: `close`, and what a client that goes away does to a guest.
 //! - `mounts`: which app a path reaches, and its URL as the app sees it.
 //! - `response_framing`: how a response is framed for its client, and how a transfer breaks off.
 //! - `smoke`: one request through everything.
@@ -16,9 +19,12 @@
 )]
 
 mod blocks;
+mod bounds_of_time;
 mod environ;
+mod faults;
 mod head_checks;
 mod headers;
+mod lifecycle;
 mod mounts;
 mod response_framing;
 mod smoke;

@@ -55,6 +55,19 @@ pub fn of_guest(request_id: &str, stream: &str) -> Vec<String> {
         .collect()
 }
 
+/// Waits until some guest has written this line, and returns its request's id: for a client that gets
+/// no response to know it by.
+pub async fn wait_for_guest(text: &str) -> String {
+    eventually(&format!("`{text}` in the log of any guest"), || {
+        let lines = lines();
+        let said = lines
+            .iter()
+            .find(|line| line.target == "wasm_gw::guest" && line.message == text)?;
+        said.fields.get("request_id").cloned()
+    })
+    .await
+}
+
 /// Waits until a line of this request has `part` in its message, and returns it.
 pub async fn wait(request_id: &str, part: &str) -> Line {
     eventually(&format!("`{part}` in the log of {request_id}"), || {

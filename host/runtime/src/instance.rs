@@ -117,7 +117,9 @@ pub(crate) fn store(engine: &Engine, parts: Parts) -> Store<State> {
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(fuel);
-    store.set_max_component_handles(handles);
+    // The guest's own resources count here too. As many again as the table's leaves it to the table
+    // to refuse a host resource, in a way that can be told apart.
+    store.set_max_component_handles(handles.saturating_mul(2));
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut context| context.data_mut().tick());
     store
