@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex};
 
-
 use super::*;
 
 /// Something that grows and can be waited for.
