@@ -3,7 +3,9 @@
 //! - `blocks`: blocks on their way: none held back, large bodies in bounded memory.
 //! - `bounds_of_time`: the queue for an instance, the timeouts, and slow clients.
 //! - `environ`: the variables of a request, one by one.
+//! - `expect`: `Expect: 100-continue` and other expectations.
 //! - `faults`: what a guest does wrong, what the client sees of it and what the log says.
+//! - `framing`: where a request ends, and what could make two readers differ.
 //! - `head_checks`: what it checks of them, in which order.
 //! - `headers`: what header fields become.
 //! - `lifecycle`: `close`, and what a client that goes away does to a guest.
@@ -21,7 +23,9 @@
 mod blocks;
 mod bounds_of_time;
 mod environ;
+mod expect;
 mod faults;
+mod framing;
 mod head_checks;
 mod headers;
 mod lifecycle;
