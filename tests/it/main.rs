@@ -1,6 +1,7 @@
 //! End to end, in one binary. What goes where:
 //!
 //! - `blocks`: blocks on their way: none held back, large bodies in bounded memory.
+//! - `body`: reading a request's body.
 //! - `bounds_of_time`: the queue for an instance, the timeouts, and slow clients.
 //! - `environ`: the variables of a request, one by one.
 //! - `expect`: `Expect: 100-continue` and other expectations.
@@ -21,6 +22,7 @@
 )]
 
 mod blocks;
+mod body;
 mod bounds_of_time;
 mod environ;
 mod expect;
