@@ -2,6 +2,7 @@
 //!
 //! - `blocks`: blocks on their way: none held back, large bodies in bounded memory.
 //! - `body`: reading a request's body.
+//! - `body_faults`: a body that does not arrive as it should.
 //! - `bounds_of_time`: the queue for an instance, the timeouts, and slow clients.
 //! - `environ`: the variables of a request, one by one.
 //! - `expect`: `Expect: 100-continue` and other expectations.
@@ -23,6 +24,7 @@
 
 mod blocks;
 mod body;
+mod body_faults;
 mod bounds_of_time;
 mod environ;
 mod expect;
