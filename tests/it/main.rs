@@ -1,10 +1,13 @@
 //! End to end, in one binary. What goes where:
 //!
+//! - `access_log`: the lines of the access log.
 //! - `blocks`: blocks on their way: none held back, large bodies in bounded memory.
 //! - `body`: reading a request's body.
 //! - `body_faults`: a body that does not arrive as it should.
 //! - `bounds_of_time`: the queue for an instance, the timeouts, and slow clients.
+//! - `connection`: what a connection carries, until it closes or the server drains.
 //! - `environ`: the variables of a request, one by one.
+//! - `errors`: what a client that asks wrongly is told.
 //! - `expect`: `Expect: 100-continue` and other expectations.
 //! - `faults`: what a guest does wrong, what the client sees of it and what the log says.
 //! - `framing`: where a request ends, and what could make two readers differ.
@@ -22,11 +25,14 @@
     reason = "a test that cannot go on should say where"
 )]
 
+mod access_log;
 mod blocks;
 mod body;
 mod body_faults;
 mod bounds_of_time;
+mod connection;
 mod environ;
+mod errors;
 mod expect;
 mod faults;
 mod framing;
