@@ -84,7 +84,8 @@ pub(crate) fn build(config: &RuntimeConfig) -> wasmtime::Result<(Engine, Allocat
     }
 }
 
-fn base_config() -> Config {
+/// The engine without a pool.
+pub(crate) fn base_config() -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
