@@ -1,6 +1,10 @@
 //! End to end, in one binary. What goes where:
 //!
+//! - `cache`: compiled code on disk: used, not trusted, swept.
+//! - `loading`: what a component may be, and what a refused one is told.
 //! - `smoke`: one request through everything.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod cache;
+mod loading;
 mod smoke;
