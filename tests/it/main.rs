@@ -3,6 +3,7 @@
 //! - `blocks`: blocks on their way: none held back, large bodies in bounded memory.
 //! - `body`: reading a request's body.
 //! - `bounds_of_time`: the queue for an instance, the timeouts, and slow clients.
+//! - `cache`: compiled code on disk: used, not trusted, swept.
 //! - `environ`: the variables of a request, one by one.
 //! - `expect`: `Expect: 100-continue` and other expectations.
 //! - `faults`: what a guest does wrong, what the client sees of it and what the log says.
@@ -10,6 +11,7 @@
 //! - `head_checks`: what it checks of them, in which order.
 //! - `headers`: what header fields become.
 //! - `lifecycle`: `close`, and what a client that goes away does to a guest.
+//! - `loading`: what a component may be, and what a refused one is told.
 //! - `mounts`: which app a path reaches, and its URL as the app sees it.
 //! - `response_framing`: how a response is framed for its client, and how a transfer breaks off.
 //! - `smoke`: one request through everything.
@@ -24,6 +26,7 @@
 mod blocks;
 mod body;
 mod bounds_of_time;
+mod cache;
 mod environ;
 mod expect;
 mod faults;
@@ -31,6 +34,7 @@ mod framing;
 mod head_checks;
 mod headers;
 mod lifecycle;
+mod loading;
 mod mounts;
 mod response_framing;
 mod smoke;

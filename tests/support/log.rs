@@ -78,6 +78,11 @@ pub async fn wait(request_id: &str, part: &str) -> Line {
     .await
 }
 
+/// Whether a line of no request in particular says this; for what happens before there is one.
+pub fn says(part: &str) -> bool {
+    lines().iter().any(|line| line.message.contains(part))
+}
+
 struct Keeper;
 
 impl<S: tracing::Subscriber> Layer<S> for Keeper {
