@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use wasm_gw_runtime::{Allocator, AllocatorChoice, Runtime, RuntimeConfig};
+use wasm_gw_runtime::{Allocator, Runtime, RuntimeConfig};
 use wasm_gw_tests::client::End;
+use wasm_gw_tests::server::runtime_of_its_own;
 use wasm_gw_tests::{Client, Response, TestApp, TestServer, eventually, log};
 
 /// A request whose guest runs until the client has sent a line or gone.
@@ -159,11 +160,7 @@ async fn a_client_that_reads_slowly_is_not_held_against_the_guest() {
 
 /// A guest whose whole request is bounded, in a runtime that counts its instance.
 async fn short_lived(guest: &str) -> (TestServer, Runtime) {
-    let own = Runtime::new(RuntimeConfig {
-        allocator: AllocatorChoice::OnDemand,
-        ..RuntimeConfig::default()
-    })
-    .unwrap();
+    let own = runtime_of_its_own();
     let server = TestApp::of(guest)
         .in_runtime(own.clone())
         .app(|app| app.limits.max_duration = Some(Duration::from_millis(150)))

@@ -9,6 +9,7 @@
 //! - `lifecycle`: `close`, and what a client that goes away does to a guest.
 //! - `faults`: what a guest does wrong, what the client sees of it and what the log says.
 //! - `bounds_of_time`: the queue for an instance, the timeouts, and slow clients.
+//! - `isolation`: what a guest has of the world, and what it can write to the log.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod blocks;
@@ -16,6 +17,7 @@ mod bounds_of_time;
 mod faults;
 mod framing;
 mod head_checks;
+mod isolation;
 mod lifecycle;
 mod smoke;
 mod start_response;
