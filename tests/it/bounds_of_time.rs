@@ -99,6 +99,23 @@ async fn a_full_pool_is_503_and_the_log_names_it() {
 }
 
 #[tokio::test]
+async fn guests_that_spin_do_not_keep_the_sockets_waiting() {
+    // On one thread: between two turns of such a guest all must be heard that is ready by then.
+    let server = TestApp::of("never_returns")
+        .app(|app| app.limits.timeout = Duration::from_secs(3))
+        .and("/hello", "hello")
+        .serve()
+        .await;
+    let mut spinning = server.connect().await;
+    spinning.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n").await;
+    for _ in 0..20 {
+        server.get("/hello").await.expect(200);
+    }
+    let early = spinning.stream.try_read(&mut [0]).unwrap_err();
+    assert_eq!(early.kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[tokio::test]
 async fn the_timeout_is_for_each_block_and_not_for_the_whole() {
     let server = TestApp::of("blocks_slow")
         .app(|app| app.limits.timeout = Duration::from_millis(400))
