@@ -7,9 +7,11 @@
 //! - `environ`: the variables of a request, one by one.
 //! - `expect`: `Expect: 100-continue` and other expectations.
 //! - `faults`: what a guest does wrong, what the client sees of it and what the log says.
+//! - `framing`: how a response is framed for its client, and how a transfer breaks off.
 //! - `framing`: where a request ends, and what could make two readers differ.
 //! - `head_checks`: what it checks of them, in which order.
 //! - `headers`: what header fields become.
+//! - `isolation`: what a guest has of the world, and what it can write to the log.
 //! - `lifecycle`: `close`, and what a client that goes away does to a guest.
 //! - `loading`: what a component may be, and what a refused one is told.
 //! - `mounts`: which app a path reaches, and its URL as the app sees it.
@@ -33,6 +35,7 @@ mod faults;
 mod framing;
 mod head_checks;
 mod headers;
+mod isolation;
 mod lifecycle;
 mod loading;
 mod mounts;
