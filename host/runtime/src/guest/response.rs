@@ -21,6 +21,16 @@ pub enum StartResponse {
     Recorder(Recording),
 }
 
+impl StartResponse {
+    /// The host memory that goes with its last handle.
+    fn released(self) -> usize {
+        match self {
+            StartResponse::Client => 0,
+            StartResponse::Recorder(recording) => recording.released(),
+        }
+    }
+}
+
 /// The `write` callable; it goes where its `start-response` did.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub struct Writer(StartResponse);
@@ -47,7 +57,9 @@ impl HostStartResponse for State {
                 }
                 self.exchange.start(&status, fields, exc_info.is_some())
             }
-            StartResponse::Recorder(recording) => recording.start(status, headers, exc_info),
+            StartResponse::Recorder(recording) => {
+                recording.start(status, headers, exc_info, &mut self.host_bytes)?
+            }
         };
         match started {
             Ok(()) => Ok(Ok(self.table.push(Writer(target))?)),
@@ -56,7 +68,8 @@ impl HostStartResponse for State {
     }
 
     fn drop(&mut self, start_response: Resource<StartResponse>) -> wasmtime::Result<()> {
-        self.table.delete(start_response)?;
+        let released = self.table.delete(start_response)?.released();
+        self.host_bytes.release(released);
         Ok(())
     }
 }
@@ -93,7 +106,7 @@ impl HostWriter for State {
             return Ok(Err(WriteError::Other(message)));
         }
         if let StartResponse::Recorder(recording) = &self.table.get(&writer)?.0 {
-            return Ok(recording.write(block));
+            return Ok(recording.write(block, &mut self.host_bytes)?);
         }
         let send = match self.exchange.write(Bytes::from(block)) {
             Ok(send) => send,
@@ -109,7 +122,8 @@ impl HostWriter for State {
     }
 
     fn drop(&mut self, writer: Resource<Writer>) -> wasmtime::Result<()> {
-        self.table.delete(writer)?;
+        let released = self.table.delete(writer)?.0.released();
+        self.host_bytes.release(released);
         Ok(())
     }
 }
