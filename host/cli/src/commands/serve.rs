@@ -156,6 +156,7 @@ fn runtime(
             Allocator::Auto => AllocatorChoice::Auto,
             Allocator::OnDemand => AllocatorChoice::OnDemand,
         },
+        reset: wasm_gw_runtime::ResetChoice::Auto,
         cache: cache.map(|dir| {
             let mut cache = CacheConfig::new(dir);
             if let Some(size) = options.cache_size {
