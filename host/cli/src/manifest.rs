@@ -70,6 +70,11 @@ impl ServeOptions {
         for path in files.chain(dirs).chain(one) {
             *path = folder.join(&*path);
         }
+        for address in &mut self.listen {
+            if let Some(path) = address.strip_prefix("unix:").filter(|path| !path.is_empty()) {
+                *address = format!("unix:{}", folder.join(path).display());
+            }
+        }
     }
 }
 
@@ -111,6 +116,7 @@ mod tests {
         check("[server]\n", ":1: unknown key `server`; did you mean `serve`?");
         let error = Manifest::parse("[serve]\n\nqqq = 1\n").unwrap_err();
         assert!(error.starts_with(":3: unknown key `qqq`; the keys here are component, mount"), "{error}");
+        check("[serve]\nlisten = 8080\n", ":2: expected a text, or a list of texts");
         let error = Manifest::parse("[serve]\ntimeout = \"soon\"\n").unwrap_err();
         assert!(error.starts_with(":2: `soon` is no length of time"), "{error}");
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use http::HeaderValue;
 use tokio::signal::unix::{SignalKind, signal};
 use wasm_gw_http::{AccessLog, AccessLogFormat, Address, HttpConfig, Server};
@@ -13,7 +13,8 @@ use wasm_gw_runtime::{
 };
 
 use crate::manifest::{MANIFEST, Manifest};
-use crate::options::{Allocator, LogFormat, ServeOptions};
+use crate::options::{Allocator, LogFormat, MOST_INSTANCES, ServeOptions};
+use crate::usage::Usage;
 use crate::values::{AppFile, Pair, Size, Span};
 use crate::{printer, telemetry};
 
@@ -49,7 +50,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         }
         None => args.options,
     };
+    options.check()?;
     let files = files(&options)?;
+    let addresses = addresses(&options)?;
     let format = options.log_format.unwrap_or_default();
     telemetry::start(format);
 
@@ -64,9 +67,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         let limits = limits(&options);
         let runtime = runtime(&options, &limits, files.len())?;
         let apps = load(&runtime, &options, &limits, &files)?;
-        let server = Server::bind(&addresses(&options)?, http(&options)?)?;
+        let site = Site::new(apps.clone()).map_err(Usage::of)?;
+        let server = Server::bind(&addresses, http(&options))?;
         announce(&options, &server, &runtime, &apps, format);
-        let drained = server.serve(Site::new(apps)?, stop.requested()).await?;
+        let drained = server.serve(site, stop.requested()).await?;
         if drained.cut > 0 {
             tracing::warn!("{} requests were cut off: the graceful timeout was over", drained.cut);
         }
@@ -75,7 +79,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
 }
 
 /// The components and their mounts.
-fn files(options: &ServeOptions) -> anyhow::Result<Vec<AppFile>> {
+fn files(options: &ServeOptions) -> Result<Vec<AppFile>, Usage> {
     let mut files = options.app.clone();
     match (&options.component, &options.mount) {
         (Some(component), mount) => files.push(AppFile {
@@ -83,15 +87,17 @@ fn files(options: &ServeOptions) -> anyhow::Result<Vec<AppFile>> {
             file: component.clone(),
         }),
         (None, Some(mount)) => {
-            bail!("--mount {mount} has no component; write --app {mount}=FILE, or name one file")
+            return Err(Usage::of(format!(
+                "--mount {mount} has no component; write --app {mount}=FILE, or name one file"
+            )));
         }
         (None, None) => {}
     }
     if files.is_empty() {
-        bail!(
+        return Err(Usage::of(format!(
             "nothing to serve: name a component (wasm-gw serve app.wasm), or set \
              `component` under [serve] in {MANIFEST}"
-        );
+        )));
     }
     Ok(files)
 }
@@ -121,10 +127,8 @@ fn runtime(
     limits: &InstanceLimits,
     apps: usize,
 ) -> anyhow::Result<Runtime> {
-    /// Address space for more is not to be had.
-    const MOST: usize = 10_000;
     let concurrency = app_concurrency(options);
-    let instances = concurrency.saturating_mul(apps).clamp(1, MOST);
+    let instances = concurrency.saturating_mul(apps).clamp(1, MOST_INSTANCES as usize);
     let cache = match &options.cache_dir {
         _ if options.no_cache => None,
         Some(dir) => Some(dir.clone()),
@@ -188,7 +192,8 @@ fn load_one(
     let component = std::fs::read(&file.file)?;
     let name = file.file.file_stem().unwrap_or(file.file.as_os_str());
     let mut config = AppConfig::new(name.to_string_lossy());
-    config.mount = Mount::parse(&file.mount)?;
+    config.mount = Mount::parse(&file.mount)
+        .map_err(|error| Usage::of(format!("mount `{}`: {error}", file.mount)))?;
     config.limits = limits.clone();
     config.concurrency = app_concurrency(options);
     if let Some(queue) = options.queue {
@@ -202,7 +207,8 @@ fn load_one(
         dirs: options.dir.clone(),
     };
     for Pair(name, value) in &options.environ {
-        Environ::check_extra(name, value)?;
+        Environ::check_extra(name, value)
+            .map_err(|error| Usage::of(format!("environ `{name}`: {error}")))?;
     }
     config.environ = pairs(&options.environ);
     config.server_name = options.server_name.clone();
@@ -219,21 +225,18 @@ fn pairs(pairs: &[Pair]) -> Vec<(String, String)> {
         .collect()
 }
 
-fn addresses(options: &ServeOptions) -> anyhow::Result<Vec<Address>> {
+fn addresses(options: &ServeOptions) -> Result<Vec<Address>, Usage> {
+    let parse = |text: &str| text.parse().map_err(Usage::of);
     if options.listen.is_empty() {
-        return Ok(vec![LISTEN.parse()?]);
+        return Ok(vec![parse(LISTEN)?]);
     }
-    let parsed = options.listen.iter().map(|text| text.parse());
-    Ok(parsed.collect::<Result<_, _>>()?)
+    options.listen.iter().map(|text| parse(text)).collect()
 }
 
-fn http(options: &ServeOptions) -> anyhow::Result<HttpConfig> {
+fn http(options: &ServeOptions) -> HttpConfig {
     let default = HttpConfig::default();
     let time = |option: Option<Span>, default| option.map_or(default, |time| time.0);
-    if options.max_connections == Some(0) {
-        bail!("--max-connections 0 would accept nobody");
-    }
-    Ok(HttpConfig {
+    HttpConfig {
         head: HeadLimits {
             target: options.max_target.map_or(default.head.target, bytes),
             ..default.head
@@ -253,7 +256,7 @@ fn http(options: &ServeOptions) -> anyhow::Result<HttpConfig> {
             std::io::stdout(),
         )),
         ..default
-    })
+    }
 }
 
 /// Says where the server listens, what it serves and what holds for it.
