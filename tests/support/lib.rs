@@ -4,6 +4,7 @@
 #![allow(missing_docs, reason = "read by the tests beside it; the names say it")]
 
 pub mod client;
+pub mod command;
 pub mod guests;
 pub mod log;
 pub mod raw;
