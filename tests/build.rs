@@ -27,7 +27,10 @@ fn main() {
     ] {
         println!("cargo::rerun-if-changed={}", here.join(watched).display());
     }
-    for (package, variable) in [("guests", "GUESTS"), ("conformance/rust", "CONFORMANCE_RUST")] {
+    for (package, variable) in [
+        ("guests", "GUESTS"),
+        ("conformance/rust", "CONFORMANCE_RUST"),
+    ] {
         let target = target.join(package.replace('/', "-"));
         let built = target.join("wasm32-wasip2/release/examples");
         println!("cargo::rustc-env={variable}={}", built.display());
@@ -49,7 +52,9 @@ fn build(package: &Path, target: &Path) {
     // What cargo tells a build script about the host's build is not meant for the guests'.
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy().into_owned();
-        if name == "RUSTFLAGS" || name == "CARGO_ENCODED_RUSTFLAGS" || name.starts_with("CARGO_CFG_")
+        if name == "RUSTFLAGS"
+            || name == "CARGO_ENCODED_RUSTFLAGS"
+            || name.starts_with("CARGO_CFG_")
         {
             command.env_remove(name);
         }

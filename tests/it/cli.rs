@@ -188,6 +188,28 @@ fn what_cannot_be_served_is_named() {
 }
 
 #[test]
+fn a_listener_is_taken_or_goes_with_a_server_that_could_not_start() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let command = wasm_gw(["serve", "hello.wasm", "--listen", &address]);
+    refused(
+        command,
+        1,
+        &[&format!("cannot listen on {address}"), "in use"],
+    );
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let listen = format!("--listen=unix:{}", path.display());
+    refused(
+        wasm_gw(["serve", "no_export.wasm", &listen]),
+        1,
+        &["does not export"],
+    );
+    assert!(!path.exists(), "the socket is left behind");
+}
+
+#[test]
 fn a_wrong_command_line_is_told_apart_by_its_code() {
     let check = |arguments: &[&str], expected: &[&str]| refused(serve(arguments), 2, expected);
     check(&["hello.wasm", "--timout=3s"], &["--timout", "'--timeout'"]);

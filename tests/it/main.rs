@@ -1,12 +1,48 @@
 //! End to end, in one binary. What goes where:
 //!
+//! - `blocks`: blocks on their way: none held back, large bodies in bounded memory.
+//! - `body`: reading a request's body.
+//! - `bounds_of_time`: the queue for an instance, the timeouts, and slow clients.
 //! - `cache`: compiled code on disk: used, not trusted, swept.
 //! - `cli`: the command as a process: what it says, refuses, and how it ends.
+//! - `environ`: the variables of a request, one by one.
+//! - `expect`: `Expect: 100-continue` and other expectations.
+//! - `faults`: what a guest does wrong, what the client sees of it and what the log says.
+//! - `framing`: how a response is framed for its client, and how a transfer breaks off.
+//! - `framing`: where a request ends, and what could make two readers differ.
+//! - `head_checks`: what it checks of them, in which order.
+//! - `headers`: what header fields become.
+//! - `isolation`: what a guest has of the world, and what it can write to the log.
+//! - `lifecycle`: `close`, and what a client that goes away does to a guest.
 //! - `loading`: what a component may be, and what a refused one is told.
+//! - `mounts`: which app a path reaches, and its URL as the app sees it.
+//! - `response_framing`: how a response is framed for its client, and how a transfer breaks off.
 //! - `smoke`: one request through everything.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+//! - `start_response`: when it may be called, and what becomes of status and headers.
+//! - `target`: request targets and Host.
+//! - `write`: the body as an application gives it, against the length it announced.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
 
+mod blocks;
+mod body;
+mod bounds_of_time;
 mod cache;
 mod cli;
+mod environ;
+mod expect;
+mod faults;
+mod framing;
+mod head_checks;
+mod headers;
+mod isolation;
+mod lifecycle;
 mod loading;
+mod mounts;
+mod response_framing;
 mod smoke;
+mod start_response;
+mod target;
+mod write;

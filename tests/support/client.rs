@@ -3,10 +3,11 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::PATIENCE;
@@ -48,7 +49,11 @@ impl Response {
     /// All values of this name, in order.
     pub fn all(&self, name: &str) -> Vec<&str> {
         let of_name = |(found, _): &&(String, String)| found.eq_ignore_ascii_case(name);
-        self.headers.iter().filter(of_name).map(|(_, value)| value.as_str()).collect()
+        self.headers
+            .iter()
+            .filter(of_name)
+            .map(|(_, value)| value.as_str())
+            .collect()
     }
 
     pub fn text(&self) -> String {
@@ -56,7 +61,8 @@ impl Response {
     }
 
     pub fn id(&self) -> &str {
-        self.header("x-request-id").expect("each response has an id")
+        self.header("x-request-id")
+            .expect("each response has an id")
     }
 
     /// The status, for a test that reads as a sentence; the response is shown if it differs.
@@ -68,13 +74,14 @@ impl Response {
 
     /// Whether the server said that it closes the connection.
     pub fn closes(&self) -> bool {
-        self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        self.header("connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 }
 
-/// One connection.
-pub struct Client {
-    pub stream: TcpStream,
+/// One connection: over TCP, if nothing else is said.
+pub struct Client<S = TcpStream> {
+    pub stream: S,
     buffer: Vec<u8>,
 }
 
@@ -82,9 +89,30 @@ impl Client {
     pub async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: Vec::new() }
+        Self {
+            stream,
+            buffer: Vec::new(),
+        }
     }
 
+    /// Closes by a reset.
+    pub fn reset(self) {
+        #[allow(deprecated, reason = "blocking in drop only for a linger above zero")]
+        self.stream.set_linger(Some(Duration::ZERO)).unwrap();
+    }
+}
+
+impl Client<UnixStream> {
+    pub async fn connect_unix(path: &Path) -> Self {
+        let stream = UnixStream::connect(path).await.unwrap();
+        Self {
+            stream,
+            buffer: Vec::new(),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.try_send(bytes.as_ref()).await.unwrap();
     }
@@ -96,23 +124,27 @@ impl Client {
 
     /// Closes the write side (FIN).
     pub async fn finish(&mut self) {
-        self.stream.shutdown().await.unwrap();
+        self.try_finish().await.unwrap();
     }
 
-    /// Closes by a reset.
-    pub fn reset(self) {
-        #[allow(deprecated, reason = "blocking in drop only for a linger above zero")]
-        self.stream.set_linger(Some(Duration::ZERO)).unwrap();
+    /// For a server that may have closed already.
+    pub async fn try_finish(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await
     }
 
     /// The next response, to a request of this method (HEAD has no body).
     pub async fn response(&mut self, method: &str) -> Response {
-        timeout(PATIENCE, self.read_response(method)).await.expect("a response in time")
+        timeout(PATIENCE, self.read_response(method))
+            .await
+            .expect("a response in time")
     }
 
     /// The response to the request in these bytes.
     pub async fn response_to(&mut self, request: &[u8]) -> Response {
-        let method = request.split(|&byte| byte == b' ').next().unwrap_or_default();
+        let method = request
+            .split(|&byte| byte == b' ')
+            .next()
+            .unwrap_or_default();
         self.response(&String::from_utf8_lossy(method)).await
     }
 
@@ -128,7 +160,9 @@ impl Client {
 
     /// The next head, informational or final; the body is not read.
     pub async fn head(&mut self) -> Response {
-        timeout(PATIENCE, self.read_head()).await.expect("a head in time")
+        timeout(PATIENCE, self.read_head())
+            .await
+            .expect("a head in time")
     }
 
     async fn read_head(&mut self) -> Response {
@@ -156,7 +190,9 @@ impl Client {
             return response;
         }
         let chunked = response.header("transfer-encoding").is_some();
-        let length = response.header("content-length").map(|text| text.parse::<usize>().unwrap());
+        let length = response
+            .header("content-length")
+            .map(|text| text.parse::<usize>().unwrap());
         let (body, end) = match (chunked, length) {
             (true, None) => self.chunked().await,
             (false, Some(length)) => self.exactly(length).await,
@@ -203,10 +239,14 @@ impl Client {
 
     /// The next chunk of a chunked body: an empty one is its end, none a connection that closed.
     pub async fn chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let Some(line) = self.until(b"\r\n").await? else { return Ok(None) };
+        let Some(line) = self.until(b"\r\n").await? else {
+            return Ok(None);
+        };
         let size = String::from_utf8(line).unwrap();
         let size = usize::from_str_radix(size.trim(), 16).unwrap();
-        let Some(_) = self.at_least(size + 2).await? else { return Ok(None) };
+        let Some(_) = self.at_least(size + 2).await? else {
+            return Ok(None);
+        };
         let chunk: Vec<u8> = self.buffer.drain(..size).collect();
         assert_eq!(self.buffer.drain(..2).collect::<Vec<u8>>(), b"\r\n");
         Ok(Some(chunk))
@@ -246,6 +286,22 @@ impl Client {
         Ok(std::mem::take(&mut self.buffer))
     }
 
+    /// Reads so many bytes of a body and keeps none of them.
+    pub async fn skip(&mut self, length: u64) {
+        let mut left = usize::try_from(length).unwrap();
+        let taken = self.buffer.len().min(left);
+        self.buffer.drain(..taken);
+        left -= taken;
+        let mut room = vec![0; left.min(256 << 10)];
+        while left > 0 {
+            let now = left.min(room.len());
+            let read = timeout(PATIENCE, self.stream.read(&mut room[..now])).await;
+            let count = read.expect("the server sends in time").unwrap();
+            assert_ne!(count, 0, "{left} bytes are missing");
+            left -= count;
+        }
+    }
+
     /// Whether the server closes the connection without sending anything more.
     pub async fn is_closed(&mut self) -> bool {
         self.rest().await.is_ok_and(|rest| rest.is_empty())
@@ -275,5 +331,12 @@ fn parse_head(head: &[u8]) -> Response {
             (name.to_owned(), value.trim().to_owned())
         })
         .collect();
-    Response { version, status, reason, headers, body: Vec::new(), end: End::Whole }
+    Response {
+        version,
+        status,
+        reason,
+        headers,
+        body: Vec::new(),
+        end: End::Whole,
+    }
 }

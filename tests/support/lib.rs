@@ -1,18 +1,26 @@
 //! What the end-to-end tests share: a real server on a free port ([`TestApp`]), a client that sends
 //! bytes as they are ([`Client`]), and what was logged ([`log`]).
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
 #![allow(missing_docs, reason = "read by the tests beside it; the names say it")]
 
+#[cfg(target_os = "linux")]
+pub mod alone;
 pub mod client;
 pub mod command;
 pub mod guests;
 pub mod log;
 pub mod raw;
+pub mod script;
 pub mod server;
+pub mod vars;
 
 pub use client::{Client, Response};
 pub use guests::{conformance_guest, guest};
 pub use server::{TestApp, TestServer};
+pub use vars::Vars;
 
 use std::time::{Duration, Instant};
 

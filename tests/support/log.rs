@@ -34,7 +34,11 @@ pub fn keep() {
 
 /// All lines that carry this request id.
 pub fn of(request_id: &str) -> Vec<Line> {
-    let of_request = |line: &&Line| line.fields.get("request_id").is_some_and(|id| id == request_id);
+    let of_request = |line: &&Line| {
+        line.fields
+            .get("request_id")
+            .is_some_and(|id| id == request_id)
+    };
     lines().iter().filter(of_request).cloned().collect()
 }
 
@@ -42,15 +46,42 @@ pub fn of(request_id: &str) -> Vec<Line> {
 pub fn of_guest(request_id: &str, stream: &str) -> Vec<String> {
     of(request_id)
         .into_iter()
-        .filter(|line| line.fields.get("stream").is_some_and(|found| found == stream))
+        .filter(|line| {
+            line.fields
+                .get("stream")
+                .is_some_and(|found| found == stream)
+        })
         .map(|line| line.message)
         .collect()
+}
+
+/// Waits until a guest of this request has written so many lines to a stream.
+pub async fn wait_of_guest(request_id: &str, stream: &str, count: usize) {
+    eventually(&format!("{count} lines of {stream}"), || {
+        (of_guest(request_id, stream).len() >= count).then_some(())
+    })
+    .await;
+}
+
+/// Waits until some guest has written this line, and returns its request's id: for a client that gets
+/// no response to know it by.
+pub async fn wait_for_guest(text: &str) -> String {
+    eventually(&format!("`{text}` in the log of any guest"), || {
+        let lines = lines();
+        let said = lines
+            .iter()
+            .find(|line| line.target == "wasm_gw::guest" && line.message == text)?;
+        said.fields.get("request_id").cloned()
+    })
+    .await
 }
 
 /// Waits until a line of this request has `part` in its message, and returns it.
 pub async fn wait(request_id: &str, part: &str) -> Line {
     eventually(&format!("`{part}` in the log of {request_id}"), || {
-        of(request_id).into_iter().find(|line| line.message.contains(part))
+        of(request_id)
+            .into_iter()
+            .find(|line| line.message.contains(part))
     })
     .await
 }
@@ -83,11 +114,13 @@ impl Visit for Line {
         if field.name() == "message" {
             let _ = write!(self.message, "{value:?}");
         } else {
-            self.fields.insert(field.name().to_owned(), format!("{value:?}"));
+            self.fields
+                .insert(field.name().to_owned(), format!("{value:?}"));
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.fields.insert(field.name().to_owned(), value.to_owned());
+        self.fields
+            .insert(field.name().to_owned(), value.to_owned());
     }
 }

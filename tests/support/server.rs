@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use wasm_gw_http::{AccessLog, AccessLogFormat, Address, Drained, HttpConfig, Server};
 use wasm_gw_protocol::Mount;
-use wasm_gw_runtime::{App, AppConfig, CacheConfig, Runtime, RuntimeConfig, Site};
+use wasm_gw_runtime::{AllocatorChoice, App, AppConfig, CacheConfig, Runtime, RuntimeConfig, Site};
 
 use crate::client::{Client, Response};
 use crate::guests::guest;
@@ -19,13 +19,27 @@ use crate::{eventually, log};
 /// proves nothing more. Compiled guests are kept between runs.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     log::keep();
-    let cache = std::path::Path::new(env!("GUESTS")).join("compiled");
     Runtime::new(RuntimeConfig {
-        cache: Some(CacheConfig::new(cache)),
+        cache: cache(),
         ..RuntimeConfig::default()
     })
     .unwrap()
 });
+
+fn cache() -> Option<CacheConfig> {
+    let folder = std::path::Path::new(env!("GUESTS")).join("compiled");
+    Some(CacheConfig::new(folder))
+}
+
+/// A runtime that counts no other test's instances, without a pool.
+pub fn runtime_of_its_own() -> Runtime {
+    Runtime::new(RuntimeConfig {
+        allocator: AllocatorChoice::OnDemand,
+        cache: cache(),
+        ..RuntimeConfig::default()
+    })
+    .unwrap()
+}
 
 /// The runtime that tests share.
 pub fn runtime() -> Runtime {
@@ -99,6 +113,13 @@ impl TestApp {
         self
     }
 
+    /// Listens on this address instead of a free port of 127.0.0.1.
+    #[must_use]
+    pub fn on(mut self, address: SocketAddr) -> Self {
+        self.addresses = vec![Address::Tcp(address)];
+        self
+    }
+
     /// Runs in a runtime of its own.
     #[must_use]
     pub fn in_runtime(mut self, runtime: Runtime) -> Self {
@@ -168,16 +189,16 @@ impl TestServer {
 
     /// One GET on a connection of its own.
     pub async fn get(&self, target: &str) -> Response {
-        self.send(&format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n")).await
+        self.send(&format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n"))
+            .await
     }
 
     /// One POST on a connection of its own.
     pub async fn post(&self, target: &str, body: &[u8]) -> Response {
         let length = body.len();
-        let mut request = format!(
-            "POST {target} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n"
-        )
-        .into_bytes();
+        let mut request =
+            format!("POST {target} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n")
+                .into_bytes();
         request.extend_from_slice(body);
         self.send(&request).await
     }
@@ -213,7 +234,9 @@ impl TestServer {
     pub async fn access_log_of(&self, request_id: &str) -> String {
         eventually("a line of the access log", || {
             let log = self.access_log.text();
-            log.lines().find(|line| line.contains(request_id)).map(str::to_owned)
+            log.lines()
+                .find(|line| line.contains(request_id))
+                .map(str::to_owned)
         })
         .await
     }

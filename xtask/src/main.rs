@@ -1,1 +1,48 @@
-fn main() {}
+//! The project's own commands: `cargo xtask demo`, `cargo xtask test`, and what they are made of.
+#![expect(
+    clippy::print_stderr,
+    reason = "a command for people says what it does"
+)]
+
+mod demo;
+mod shell;
+mod suite;
+mod tidy;
+mod tools;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask demo           build the hello guest and the host, serve it, print a curl line
+cargo xtask demo --once    the same, ask once by itself, and stop
+cargo xtask test           everything that CI checks: formatting, lints, docs, licences, all tests
+cargo xtask guests         build the examples for wasm32-wasip2
+cargo xtask tidy           the house rules that no compiler checks
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["demo"] => demo::run(demo::Until::Stopped),
+        ["demo", "--once"] => demo::run(demo::Until::Answered),
+        ["test"] => suite::run(),
+        ["guests"] => tools::ensure_wasm_target().and_then(|()| suite::build_examples()),
+        ["tidy"] => tidy::run(),
+        [] | ["help" | "--help" | "-h"] => {
+            eprint!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("there is no `cargo xtask {}`\n\n{HELP}", words.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -17,8 +17,8 @@ mod values;
 
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::args::Args;
 use crate::manifest::ManifestError;
@@ -26,8 +26,10 @@ use crate::usage::Usage;
 
 fn main() -> ExitCode {
     // clap prints its own usage errors, and ends with 2.
-    let args = Args::try_parse().map_err(with_tip).unwrap_or_else(|error| error.exit());
-    match commands::run(args) {
+    let args = Args::try_parse()
+        .map_err(with_tip)
+        .unwrap_or_else(|error| error.exit());
+    match commands::run(args.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             printer::error(&error);

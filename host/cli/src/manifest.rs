@@ -54,9 +54,9 @@ impl Manifest {
     /// The message begins with the line, as in `:3: unknown key ...`.
     fn parse(text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| {
-                1 + text[..span.start].matches('\n').count()
-            });
+            let line = error
+                .span()
+                .map_or(1, |span| 1 + text[..span.start].matches('\n').count());
             format!(":{line}: {}", explain(error.message()))
         })
     }
@@ -71,7 +71,10 @@ impl ServeOptions {
             *path = folder.join(&*path);
         }
         for address in &mut self.listen {
-            if let Some(path) = address.strip_prefix("unix:").filter(|path| !path.is_empty()) {
+            if let Some(path) = address
+                .strip_prefix("unix:")
+                .filter(|path| !path.is_empty())
+            {
                 *address = format!("unix:{}", folder.join(path).display());
             }
         }
@@ -81,7 +84,10 @@ impl ServeOptions {
 /// Says what an unknown key was probably meant to be.
 fn explain(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
-    let Some(key) = quoted.next().filter(|_| message.starts_with("unknown field")) else {
+    let Some(key) = quoted
+        .next()
+        .filter(|_| message.starts_with("unknown field"))
+    else {
         return message.to_owned();
     };
     let known: Vec<&str> = quoted.collect();
@@ -91,7 +97,10 @@ fn explain(message: &str) -> String {
         .filter(|name| strsim::jaro_winkler(key, name) > 0.7);
     match nearest {
         Some(nearest) => format!("unknown key `{key}`; did you mean `{nearest}`?"),
-        None => format!("unknown key `{key}`; the keys here are {}", known.join(", ")),
+        None => format!(
+            "unknown key `{key}`; the keys here are {}",
+            known.join(", ")
+        ),
     }
 }
 
@@ -113,12 +122,24 @@ mod tests {
             "[serve]\ntimout = \"3s\"\n",
             ":2: unknown key `timout`; did you mean `timeout`?",
         );
-        check("[server]\n", ":1: unknown key `server`; did you mean `serve`?");
+        check(
+            "[server]\n",
+            ":1: unknown key `server`; did you mean `serve`?",
+        );
         let error = Manifest::parse("[serve]\n\nqqq = 1\n").unwrap_err();
-        assert!(error.starts_with(":3: unknown key `qqq`; the keys here are component, mount"), "{error}");
-        check("[serve]\nlisten = 8080\n", ":2: expected a text, or a list of texts");
+        assert!(
+            error.starts_with(":3: unknown key `qqq`; the keys here are component, mount"),
+            "{error}"
+        );
+        check(
+            "[serve]\nlisten = 8080\n",
+            ":2: expected a text, or a list of texts",
+        );
         let error = Manifest::parse("[serve]\ntimeout = \"soon\"\n").unwrap_err();
-        assert!(error.starts_with(":2: `soon` is no length of time"), "{error}");
+        assert!(
+            error.starts_with(":2: `soon` is no length of time"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -139,21 +160,35 @@ mod tests {
         assert_eq!(options.env[0].0, "A");
 
         let properties = &schema()["$defs"]["ServeOptions"]["properties"];
-        let keys: Vec<&str> = properties.as_object().unwrap().keys().map(String::as_str).collect();
+        let keys: Vec<&str> = properties
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
         let command = <crate::args::Args as clap::CommandFactory>::command();
         let serve = command.find_subcommand("serve").unwrap();
         for argument in serve.get_arguments() {
             let key = argument.get_id().as_str().replace('_', "-");
             let of_the_command_line = ["config", "help", "version"].contains(&key.as_str());
-            assert!(of_the_command_line || keys.contains(&key.as_str()), "{key} has no key");
+            assert!(
+                of_the_command_line || keys.contains(&key.as_str()),
+                "{key} has no key"
+            );
         }
     }
 
     #[test]
     fn the_committed_schema_is_this_one() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/wasm-gw.schema.json");
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../docs/wasm-gw.schema.json"
+        );
         let committed = std::fs::read_to_string(path).unwrap();
         let current = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
-        assert!(committed == current, "write the output of `wasm-gw schema` to docs/wasm-gw.schema.json");
+        assert!(
+            committed == current,
+            "write the output of `wasm-gw schema` to docs/wasm-gw.schema.json"
+        );
     }
 }

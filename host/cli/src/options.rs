@@ -224,7 +224,10 @@ impl ServeOptions {
     pub(crate) fn check(&self) -> Result<(), Usage> {
         let numbers = [
             ("concurrency", self.concurrency.map(u64::from)),
-            ("max-connections", self.max_connections.map(|number| number as u64)),
+            (
+                "max-connections",
+                self.max_connections.map(|number| number as u64),
+            ),
             ("memory", self.memory.map(|size| size.0)),
             ("max-target", self.max_target.map(|size| size.0)),
         ];
@@ -235,12 +238,20 @@ impl ServeOptions {
             ("body-timeout", self.body_timeout),
             ("write-timeout", self.write_timeout),
         ];
-        let zero = numbers.iter().find(|(_, number)| *number == Some(0)).map(|(name, _)| name);
+        let zero = numbers
+            .iter()
+            .find(|(_, number)| *number == Some(0))
+            .map(|(name, _)| name);
         let none = |(_, time): &&(_, Option<Span>)| time.is_some_and(|time| time.0.is_zero());
         if let Some(name) = zero.or_else(|| times.iter().find(none).map(|(name, _)| name)) {
-            return Err(Usage::of(format!("{name} of 0 would serve nobody; leave it out for the default")));
+            return Err(Usage::of(format!(
+                "{name} of 0 would serve nobody; leave it out for the default"
+            )));
         }
-        if self.concurrency.is_some_and(|number| number > MOST_INSTANCES) {
+        if self
+            .concurrency
+            .is_some_and(|number| number > MOST_INSTANCES)
+        {
             return Err(Usage::of(format!(
                 "concurrency can be at most {MOST_INSTANCES}: there is address space for no more instances"
             )));
@@ -270,7 +281,10 @@ mod tests {
     fn an_application_of_the_command_line_does_not_stand_at_the_file_s_mount() {
         let file = || named("file.wasm", Some("/file"));
         let options = named("given.wasm", None).over(file());
-        assert_eq!((options.component, options.mount), (Some("given.wasm".into()), None));
+        assert_eq!(
+            (options.component, options.mount),
+            (Some("given.wasm".into()), None)
+        );
 
         let app = ServeOptions {
             app: vec!["/a=a.wasm".parse().unwrap()],
@@ -279,7 +293,10 @@ mod tests {
         let options = app.over(file());
         assert_eq!((options.component, options.mount), (None, None));
 
-        let elsewhere = ServeOptions { mount: Some("/b".to_owned()), ..ServeOptions::default() };
+        let elsewhere = ServeOptions {
+            mount: Some("/b".to_owned()),
+            ..ServeOptions::default()
+        };
         let options = elsewhere.over(file());
         assert_eq!(options.component, Some("file.wasm".into()));
         assert_eq!(options.mount.as_deref(), Some("/b"));

@@ -1,4 +1,5 @@
 //! The only place that prints. stdout is for what was asked for; stderr for all that is said beside.
+
 use std::io::{ErrorKind, IsTerminal, Write};
 
 /// One message for a person: what went wrong, and its causes.

@@ -41,7 +41,9 @@ impl FromStr for Size {
     fn from_str(text: &str) -> Result<Self, String> {
         text.parse::<bytesize::ByteSize>()
             .map(|size| Self(size.as_u64()))
-            .map_err(|_| format!("`{text}` is no size: write 256MiB, 64KiB, 1GB or a number of bytes"))
+            .map_err(|_| {
+                format!("`{text}` is no size: write 256MiB, 64KiB, 1GB or a number of bytes")
+            })
     }
 }
 
@@ -168,7 +170,10 @@ mod tests {
     #[test]
     fn an_app_is_a_mount_and_a_file() {
         let app = "/api=a=b.wasm".parse::<AppFile>().unwrap();
-        assert_eq!((app.mount.as_str(), app.file.to_str()), ("/api", Some("a=b.wasm")));
+        assert_eq!(
+            (app.mount.as_str(), app.file.to_str()),
+            ("/api", Some("a=b.wasm"))
+        );
         for wrong in ["a.wasm", "api=a.wasm", "/api=", "/api"] {
             assert!(wrong.parse::<AppFile>().is_err(), "{wrong}");
         }

@@ -257,7 +257,10 @@ impl Queue {
                 Err(_) => {}
             }
             if dropped > 0 {
-                tracing::warn!(lines = dropped, "the access log was too slow; lines were lost");
+                tracing::warn!(
+                    lines = dropped,
+                    "the access log was too slow; lines were lost"
+                );
             }
             batch.clear();
         }
@@ -457,7 +460,8 @@ impl<'a> Escape<'a> {
                 rest = &rest[1..];
             } else {
                 let (text, after) = rest.split_at(run);
-                self.out.push_str(std::str::from_utf8(text).unwrap_or_default());
+                self.out
+                    .push_str(std::str::from_utf8(text).unwrap_or_default());
                 rest = after;
             }
         }

@@ -53,7 +53,7 @@ impl Default for HttpConfig {
     fn default() -> Self {
         HttpConfig {
             head: HeadLimits::default(),
-            max_body: 8 * 1024 * 1024,
+            max_body: 64 * 1024 * 1024,
             header_timeout: Duration::from_secs(10),
             keep_alive_timeout: Duration::from_secs(60),
             body_timeout: Duration::from_secs(30),

@@ -117,8 +117,14 @@ pub(crate) async fn serve<S, B>(
                 // beginning of the next head may be there although nothing was read since.
                 let parts = http.into_parts();
                 if !is_blank(&parts.read_buf) {
-                    return answer(&socket, &connection, &mut stages, REQUEST_TIMEOUT, &parts.read_buf)
-                        .await;
+                    return answer(
+                        &socket,
+                        &connection,
+                        &mut stages,
+                        REQUEST_TIMEOUT,
+                        &parts.read_buf,
+                    )
+                    .await;
                 }
                 if !nap(&socket, &connection, &mut stages).await {
                     return;
@@ -356,7 +362,10 @@ mod tests {
         check(b"GE", (None, None));
         check(b"GET ", (Some(b"GET"), None));
         check(b"GET /a", (Some(b"GET"), Some(b"/a")));
-        check(b"\r\nGET /a HTTP/1.1\r\nHost: x\r\n", (Some(b"GET"), Some(b"/a")));
+        check(
+            b"\r\nGET /a HTTP/1.1\r\nHost: x\r\n",
+            (Some(b"GET"), Some(b"/a")),
+        );
         check(b"GET /a\r\n\r\n", (Some(b"GET"), Some(b"/a")));
         check(b"\x16\x03\x01 x", (None, None));
     }

@@ -162,12 +162,17 @@ impl Connection {
 
     // ---- told by the socket ----
 
-    /// Bytes have been read; none means the end of input.
-    pub(crate) fn received(&self, bytes: &[u8]) {
+    /// Bytes have been read; none means the end of input. Returns whether hyper may know: it
+    /// would drop an exchange at the end of input even if its answer is ready. The driver does
+    /// that, and only after hyper has had its turn.
+    pub(crate) fn received(&self, bytes: &[u8]) -> bool {
         let mut state = self.lock();
         if bytes.is_empty() {
             state.end_of_input = true;
-        } else if let Phase::Resting { .. } = state.phase
+            let exchange = matches!(state.phase, Phase::Exchange | Phase::Flushing);
+            return !(exchange && state.body == RequestBodyState::Read);
+        }
+        if let Phase::Resting { .. } = state.phase
             // Bytes of a body that is read on after its answer are no head.
             && state.body != RequestBodyState::Open
             // Empty lines before a request are ignored (RFC 9112 2.2), so they start nothing.
@@ -177,6 +182,7 @@ impl Connection {
                 since: Instant::now(),
             };
         }
+        true
     }
 
     /// Whether what hyper is about to write belongs to no exchange. Then it is a refusal: the
@@ -205,8 +211,9 @@ impl Connection {
         }
     }
 
-    /// hyper has nothing left to write.
-    pub(crate) fn flushed(&self) {
+    /// hyper has nothing left to write. Returns whether it has to be polled again, to learn of
+    /// the end of input.
+    pub(crate) fn flushed(&self) -> bool {
         let mut state = self.lock();
         match state.phase {
             Phase::Flushing => {
@@ -215,10 +222,12 @@ impl Connection {
                     fresh: false,
                 };
                 let done = state.current.take();
+                let ended = state.end_of_input;
                 drop(state);
                 if let Some(done) = done {
                     self.tell(&done, false);
                 }
+                return ended;
             }
             Phase::Exchange => {
                 if let Flush::Asked(_) = state.flush
@@ -230,6 +239,7 @@ impl Connection {
             }
             Phase::Resting { .. } | Phase::Head { .. } => {}
         }
+        false
     }
 
     // ---- told by the service ----
@@ -344,9 +354,7 @@ impl Connection {
         let config = &self.config;
         let after = |since: Instant, time: Duration| since + time;
         let deadline = match (state.write_blocked, state.phase) {
-            (Some(blocked), _) => {
-                Some((after(blocked.since, config.write_timeout), Expiry::Write))
-            }
+            (Some(blocked), _) => Some((after(blocked.since, config.write_timeout), Expiry::Write)),
             (None, Phase::Head { since }) => {
                 Some((after(since, config.header_timeout), Expiry::Head))
             }

@@ -44,17 +44,29 @@
 //! # }
 //! ```
 
+// In the order a connection meets them; a blank line keeps rustfmt from sorting.
 mod listener;
+
 mod stream;
+
 mod connection;
+
 mod exchange;
+
 mod service;
+
 mod limits;
+
 mod body;
+
 mod response;
+
 mod refusal;
+
 mod access_log;
+
 mod shutdown;
+
 mod address;
 mod config;
 mod sys;

@@ -137,7 +137,10 @@ pub(crate) struct Listeners {
 
 enum Listener {
     Tcp(TcpListener),
-    Unix(UnixListener, #[expect(dead_code, reason = "removed when dropped")] SocketFile),
+    Unix(
+        UnixListener,
+        #[expect(dead_code, reason = "removed when dropped")] SocketFile,
+    ),
 }
 
 impl Listeners {
@@ -147,8 +150,9 @@ impl Listeners {
             .into_iter()
             .map(|bound| match bound {
                 Bound::Tcp(listener) => TcpListener::from_std(listener).map(Listener::Tcp),
-                Bound::Unix(listener, file) => UnixListener::from_std(listener)
-                    .map(|listener| Listener::Unix(listener, file)),
+                Bound::Unix(listener, file) => {
+                    UnixListener::from_std(listener).map(|listener| Listener::Unix(listener, file))
+                }
             })
             .collect::<io::Result<_>>()?;
         Ok(Listeners {

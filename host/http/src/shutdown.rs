@@ -79,7 +79,10 @@ impl Drain {
         stage.send_replace(Stage::Draining);
         if tokio::time::timeout(patience, gone.recv()).await.is_err() {
             stage.send_replace(Stage::Cut);
-            if tokio::time::timeout(CUT_PATIENCE, gone.recv()).await.is_err() {
+            if tokio::time::timeout(CUT_PATIENCE, gone.recv())
+                .await
+                .is_err()
+            {
                 tracing::warn!("a connection does not end although it was cut");
             }
         }

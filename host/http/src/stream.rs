@@ -52,6 +52,9 @@ fn with_read_buffer<T>(read: impl FnOnce(&mut [u8]) -> T) -> T {
 }
 
 impl Socket {
+    /// Whether [`Socket::left`] works here.
+    pub(crate) const SEES_LEAVING: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
     /// Reads like `AsyncRead`, through a shared reference.
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         loop {
@@ -88,7 +91,8 @@ impl Socket {
     }
 
     /// Waits until the client has closed its side or reset the connection, whether or not
-    /// anything is left to read before that.
+    /// anything is left to read before that. Elsewhere than on Linux it waits for ever, and a
+    /// client's leaving is noticed as far as hyper does.
     pub(crate) async fn left(&self) {
         // Interest in priority data matches a closed read side as well, and nothing else that
         // happens here: readability does not count, unlike with `Interest::READABLE`.
@@ -146,8 +150,7 @@ impl Socket {
     pub(crate) async fn reset_after_delivery(&self, time: Duration) {
         let end = Instant::now() + time;
         let mut pause = Duration::from_micros(200);
-        while self.unacknowledged().is_some_and(|bytes| bytes > 0) && Instant::now() < end
-        {
+        while self.unacknowledged().is_some_and(|bytes| bytes > 0) && Instant::now() < end {
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(20));
         }
@@ -203,7 +206,9 @@ impl hyper::rt::Read for Stream {
                 return Poll::Ready(Ok(()));
             }
             let count = ready!(self.socket.poll_read(cx, &mut buffer[..room]))?;
-            self.connection.received(&buffer[..count]);
+            if !self.connection.received(&buffer[..count]) && Socket::SEES_LEAVING {
+                return Poll::Pending;
+            }
             cursor.put_slice(&buffer[..count]);
             Poll::Ready(Ok(()))
         })
@@ -231,8 +236,10 @@ impl hyper::rt::Write for Stream {
     }
 
     /// hyper calls this when it has nothing left to write, and only then.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.connection.flushed();
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.connection.flushed() {
+            cx.waker().wake_by_ref();
+        }
         Poll::Ready(Ok(()))
     }
 

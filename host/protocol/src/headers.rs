@@ -8,7 +8,12 @@ use std::borrow::Cow;
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName};
 
-use crate::request::members;
+use crate::latin1;
+
+/// The members of a comma-separated list, trimmed, empty ones included.
+pub(crate) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(latin1::trim)
+}
 
 /// Whether these bytes are an RFC 9110 5.6.2 token.
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
@@ -142,8 +147,8 @@ fn common(name: &str) -> Option<&'static str> {
         .map(|(_, variable)| *variable)
 }
 
-/// The fields of this request that its Connection field names, and that applications
-/// therefore do not see (RFC 9110 7.6.1, protocol 2.3). Sorted, each once.
+/// The fields of this request that applications do not see for no other reason than that
+/// its Connection field names them (RFC 9110 7.6.1, protocol 2.3). Sorted, each once.
 ///
 /// Worth a line in the log: a front end may have relied on one of them. Naming Host,
 /// Content-Type, Content-Length, Transfer-Encoding or Cookie has no effect.
@@ -158,7 +163,13 @@ pub fn named_in_connection(headers: &HeaderMap) -> Vec<HeaderName> {
             // Asking the map for each token, and not the tokens for each field, keeps
             // a long Connection value from costing their product.
             match HeaderName::from_bytes(token) {
-                Ok(name) if headers.contains_key(&name) && !is_immune(&name) => named.push(name),
+                Ok(name)
+                    if headers.contains_key(&name)
+                        && !is_immune(&name)
+                        && variable(name.as_str()).is_some() =>
+                {
+                    named.push(name);
+                }
                 _ => {}
             }
         }
@@ -274,6 +285,8 @@ mod tests {
                 "content-length",
                 "cookie",
                 "transfer-encoding",
+                "te",
+                "x_c",
             ] {
                 headers.insert(name, HeaderValue::from_static("1"));
             }
@@ -296,6 +309,8 @@ mod tests {
             &["Host, Content-Type, Content-Length, Transfer-Encoding, Cookie"],
             &[],
         );
+        // No application would see these in any case.
+        check(&["TE, X_C, close"], &[]);
         check(&["not a token, \"q\""], &[]);
     }
 

@@ -5,7 +5,7 @@ use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, StatusCode, Uri, Version, request};
 
 use crate::error::Refusal;
-use crate::headers::is_token;
+use crate::headers::{is_token, members};
 use crate::latin1;
 
 /// How large a request head may be (protocol 2.3, last row). Sizes are bytes.
@@ -187,11 +187,6 @@ fn check_expect(parts: &request::Parts) -> Result<(), Refusal> {
             "an expectation other than 100-continue",
         ))
     }
-}
-
-/// The members of a comma-separated list, trimmed, empty ones included.
-pub(crate) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|byte| *byte == b',').map(latin1::trim)
 }
 
 fn target_len(uri: &Uri) -> usize {

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use http::Response;
 use tokio::sync::oneshot;
-use wasm_gw_protocol::Environ;
-use wasm_gw_protocol::{Exchange, ResponseLimits};
+use wasm_gw_protocol::{Environ, Exchange, ResponseLimits};
 use wasmtime::Engine;
 use wasmtime_wasi::WasiCtx;
 
@@ -13,6 +12,7 @@ use crate::cache::{Cache, CacheUse};
 use crate::component::{self, ComponentError};
 use crate::config::{AppConfig, RuntimeConfig};
 use crate::engine::{self, Allocator, Ticker};
+use crate::error::Failure;
 use crate::grants::GrantError;
 use crate::guest::GatewayPre;
 use crate::guest::bindings::wasm_gw::gateway::types::RunFlags;
@@ -24,7 +24,7 @@ use crate::instance::{self, State};
 use crate::limits::InstanceLimits;
 use crate::output::{Output, ResponseBody};
 use crate::queue::{Busy, Permit, Queue};
-use crate::service::{Asked, Site};
+use crate::settle::Asked;
 
 /// An engine with its pool of instances and its cache of compiled code. Cheap to clone.
 ///
@@ -146,11 +146,6 @@ impl App {
         })))
     }
 
-    /// The app as a `tower::Service` on its own, at its mount.
-    pub fn service(&self) -> Site {
-        Site::of(self.clone())
-    }
-
     /// What the app was loaded with.
     pub fn config(&self) -> &AppConfig {
         &self.0.config
@@ -179,17 +174,20 @@ impl App {
             asked.request_id.clone(),
             app.limits.log_bytes,
         );
+        let wasi = match self.wasi(&log) {
+            Ok(wasi) => wasi,
+            // A granted folder was there at load and is no more.
+            Err(error) => {
+                let failure = Failure::Unavailable(error.to_string().into());
+                let _ = job.head.send(asked.failed(&app.name, &failure));
+                return;
+            }
+        };
         let parts = instance::Parts {
             app: Arc::clone(&app.name),
             request_id: asked.request_id.clone(),
             limits: Arc::clone(&app.limits),
-            wasi: match self.wasi(&log) {
-                Ok(wasi) => wasi,
-                Err(error) => {
-                    tracing::error!(app = %app.name, request_id = %asked.request_id, "{error}");
-                    return;
-                }
-            },
+            wasi,
             log,
             exchange: Exchange::new(
                 asked.kind(),

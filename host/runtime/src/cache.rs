@@ -110,7 +110,7 @@ impl Cache {
             Ok(None) => {}
             Err(error) => tracing::warn!("compiling again: {error}"),
         }
-        let component = Component::new(engine, bytes)?;
+        let component = compile(engine, bytes)?;
         let used = match self.store(&entry, &component.serialize()?) {
             Ok(()) => CacheUse::Stored,
             Err(error) => {
@@ -192,6 +192,15 @@ impl Cache {
     }
 }
 
+/// Compiles a component, and says so: a large one takes many seconds.
+pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
+    tracing::info!(
+        "compiling a component of {} KiB",
+        bytes.len().div_ceil(1024)
+    );
+    Component::new(engine, bytes)
+}
+
 fn named(entry: &str, kind: &str) -> String {
     format!("{entry}.{kind}")
 }
@@ -232,9 +241,7 @@ fn entry_name(engine: &Engine, bytes: &[u8]) -> String {
     FORMAT.hash(&mut settings);
     // wasmtime's own hash has its version and flags in it, but not this one.
     DENSE_IMAGE.hash(&mut settings);
-    engine
-        .precompile_compatibility_hash()
-        .hash(&mut settings);
+    engine.precompile_compatibility_hash().hash(&mut settings);
     let settings = settings.0.finalize();
     let mut name = blake3::Hasher::new();
     name.update(settings.as_bytes());

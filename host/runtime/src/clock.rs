@@ -25,7 +25,6 @@ pub(crate) enum Expired {
 #[derive(Debug)]
 pub(crate) struct Clock {
     state: Mutex<State>,
-    end: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -34,6 +33,8 @@ struct State {
     left: Duration,
     /// Since when the clock runs; none while it stands.
     since: Option<Instant>,
+    /// The end of the whole, if it has one.
+    end: Option<Instant>,
 }
 
 impl Clock {
@@ -44,8 +45,8 @@ impl Clock {
             state: Mutex::new(State {
                 left: allowance,
                 since: Some(now),
+                end: max_duration.and_then(|whole| now.checked_add(whole)),
             }),
-            end: max_duration.and_then(|whole| now.checked_add(whole)),
         }
     }
 
@@ -60,6 +61,12 @@ impl Clock {
         if state.since.is_some() {
             state.since = Some(Instant::now());
         }
+    }
+
+    /// Gives an allowance for what follows the response, which has no other bound.
+    pub(crate) fn restart_for_close(&self, allowance: Duration) {
+        self.lock().end = None;
+        self.restart(allowance);
     }
 
     /// Stops the clock until the guard is dropped: we wait for the client.
@@ -89,7 +96,7 @@ impl Clock {
             // It stands, so that it can pass no earlier than this after it runs again.
             None => state.left.max(Duration::from_millis(1)),
         };
-        match self.end.map(|end| end.saturating_duration_since(now)) {
+        match state.end.map(|end| end.saturating_duration_since(now)) {
             Some(whole) if whole < left => (whole, Expired::MaxDuration),
             _ => (left, Expired::Timeout),
         }
@@ -145,6 +152,15 @@ mod tests {
         let clock = Clock::start(HOUR, Some(Duration::ZERO));
         let _paused = clock.pause();
         assert_eq!(clock.check(), Err(Expired::MaxDuration));
+    }
+
+    #[test]
+    fn close_has_its_time_after_the_end_of_the_whole() {
+        let clock = Clock::start(HOUR, Some(Duration::ZERO));
+        clock.restart_for_close(HOUR);
+        assert_eq!(clock.check(), Ok(()));
+        clock.restart_for_close(Duration::ZERO);
+        assert_eq!(clock.check(), Err(Expired::Timeout));
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,8 +7,7 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 
-use crate::cache::{Cache, CacheUse};
-use crate::engine;
+use crate::cache::{Cache, CacheUse, compile};
 use crate::guest::{GatewayPre, State, add_to_linker};
 use crate::limits::InstanceLimits;
 
@@ -120,12 +119,9 @@ pub(crate) fn load(
     check_preamble(bytes)?;
     let (component, used) = match cache {
         Some(cache) => cache.load(engine, bytes),
-        None => Component::new(engine, bytes).map(|component| (component, CacheUse::None)),
+        None => compile(engine, bytes).map(|component| (component, CacheUse::None)),
     }
-    .map_err(|error| {
-        too_much_for_the_pool(bytes, limits)
-            .unwrap_or_else(|| ComponentError::Invalid(format!("{error:#}")))
-    })?;
+    .map_err(|error| ComponentError::Invalid(format!("{error:#}")))?;
     check_names(engine, &component)?;
     check_memory(&component, limits)?;
 
@@ -156,7 +152,10 @@ fn check_preamble(bytes: &[u8]) -> Result<(), ComponentError> {
 
 fn check_names(engine: &Engine, component: &Component) -> Result<(), ComponentError> {
     let ty = component.component_type();
-    let found: Vec<String> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
+    let found: Vec<String> = ty
+        .exports(engine)
+        .map(|(name, _)| name.to_owned())
+        .collect();
     if !found.iter().any(|name| is_app(name)) {
         let exports = |part: &str| found.iter().any(|name| name.starts_with(part));
         let hint = if exports("wasi:http/") {
@@ -187,24 +186,19 @@ fn check_names(engine: &Engine, component: &Component) -> Result<(), ComponentEr
 /// Whether this is the application's interface, which a host imports and never offers.
 fn is_app(name: &str) -> bool {
     let [(package, line), ..] = OFFERED;
-    let version = name.strip_prefix(package).and_then(|rest| rest.strip_prefix("app@"));
+    let version = name
+        .strip_prefix(package)
+        .and_then(|rest| rest.strip_prefix("app@"));
     version.is_some_and(|version| version.starts_with(line))
 }
 
 fn is_offered(name: &str) -> bool {
-    !is_app(name) && OFFERED.iter().any(|(package, line)| {
-        name.strip_prefix(package)
-            .and_then(|rest| rest.split_once('@'))
-            .is_some_and(|(_, version)| version.starts_with(line))
-    })
-}
-
-/// A pool refuses a component that starts with more memory than a slot has, in words about the
-/// pool. An engine without one tells whether that was it.
-fn too_much_for_the_pool(bytes: &[u8], limits: &InstanceLimits) -> Option<ComponentError> {
-    let engine = Engine::new(&engine::base_config()).ok()?;
-    let component = Component::new(&engine, bytes).ok()?;
-    check_memory(&component, limits).err()
+    !is_app(name)
+        && OFFERED.iter().any(|(package, line)| {
+            name.strip_prefix(package)
+                .and_then(|rest| rest.split_once('@'))
+                .is_some_and(|(_, version)| version.starts_with(line))
+        })
 }
 
 fn check_memory(component: &Component, limits: &InstanceLimits) -> Result<(), ComponentError> {

@@ -30,6 +30,9 @@ const FIBER_STACK: usize = WASM_STACK + (1 << 20);
 /// shared-everything link have dozens of modules.
 const PARTS: u32 = 200;
 
+/// Address space of one linear memory: all that 32 bits can name, so that no access needs a check.
+const SLOT: usize = 4 << 30;
+
 /// Elements of one table: room for the function tables of large interpreters.
 const TABLE_ELEMENTS: usize = 200_000;
 
@@ -75,17 +78,22 @@ pub(crate) fn build(config: &RuntimeConfig) -> wasmtime::Result<(Engine, Allocat
                 reset,
             },
         )),
-        // The address space may be limited (`ulimit -v`), or its reservation forbidden.
+        // The address space may be limited (`ulimit -v`), or its reservation forbidden. Then
+        // memories must be small to begin with, and may move when they grow.
         Err(error) => {
-            let engine = Engine::new(&base_config())?;
+            let mut small = base_config();
+            small
+                .memory_reservation(0)
+                .memory_reservation_for_growth(1 << 20)
+                .memory_guard_size(64 << 10);
+            let engine = Engine::new(&small)?;
             let why = format!("the system refuses a pool ({error:#})");
             Ok((engine, Allocator::OnDemand(why)))
         }
     }
 }
 
-/// The engine without a pool.
-pub(crate) fn base_config() -> Config {
+fn base_config() -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
@@ -116,7 +124,9 @@ fn pool(config: &RuntimeConfig, reset: Reset) -> PoolingAllocationConfig {
         .max_component_instance_size(16 << 20)
         .max_core_instance_size(16 << 20)
         .table_elements(TABLE_ELEMENTS)
-        .max_memory_size(config.max_memory)
+        // The slots are this large in any case; what an instance may use of its own is counted as
+        // it grows, so that a component that asks for too much is told so in words.
+        .max_memory_size(SLOT)
         .max_unused_warm_slots(u32::min(instances, 100))
         .async_stack_keep_resident(64 << 10);
     match reset {

@@ -1,12 +1,10 @@
 //! How a request can fail once its guest is involved, told apart. The status that each becomes, and
-//! the one log line it gets, are in `service.rs`.
+//! the one log line it gets, are in `settle.rs`.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use wasm_gw_protocol::BodyError;
-use wasm_gw_protocol::Refusal;
-use wasm_gw_protocol::Broken;
+use wasm_gw_protocol::{BodyError, Broken, Refusal};
 use wasmtime::Trap;
 
 use crate::clock::Expired;
@@ -37,7 +35,10 @@ pub(crate) enum Failure {
     /// The guest ended itself.
     Exit(i32),
     /// The guest used up a bound of its instance.
-    Exhausted { what: Cow<'static, str>, trap: String },
+    Exhausted {
+        what: Cow<'static, str>,
+        trap: String,
+    },
     /// A bound of time was passed.
     Expired(Expired),
     /// Reading the request's body failed, by the client's fault.

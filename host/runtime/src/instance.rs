@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use wasm_gw_protocol::{BodyError, RequestId};
-use wasm_gw_protocol::{Exchange, Send};
+use wasm_gw_protocol::{BodyError, Exchange, RequestId, Send};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -26,7 +25,8 @@ pub(crate) struct State {
     pub(crate) clock: Arc<Clock>,
     pub(crate) exchange: Exchange,
     pub(crate) output: Output,
-    /// The first failure to read the body; it decides the status if the guest then fails (2.2).
+    /// The client's first fault that the guest was told of, in reading the body or in writing to a
+    /// client that has gone; it outranks what the guest then fails by (2.2).
     pub(crate) fault: Option<BodyError>,
     pub(crate) host_bytes: HostBytes,
     /// The guest ended itself by `exit(0)`, after which it cannot be called again.
@@ -97,7 +97,10 @@ impl State {
                 return Err(Expired::Disconnected.into());
             }
         }
-        Ok(UpdateDeadline::Yield(1))
+        // tokio's own yield lets it look at the sockets before the guest's next turn; after a plain
+        // wake-up it may not do so for dozens of turns.
+        let others = Box::pin(tokio::task::yield_now());
+        Ok(UpdateDeadline::YieldCustom(1, others))
     }
 }
 
@@ -117,7 +120,9 @@ pub(crate) fn store(engine: &Engine, parts: Parts) -> Store<State> {
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(fuel);
-    store.set_max_component_handles(handles);
+    // The guest's own resources count here too. As many again as the table's leaves it to the table
+    // to refuse a host resource, in a way that can be told apart.
+    store.set_max_component_handles(handles.saturating_mul(2));
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut context| context.data_mut().tick());
     store

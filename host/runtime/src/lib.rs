@@ -22,21 +22,22 @@
 //! signal handlers, and nothing global.
 
 mod app;
-mod config;
-mod service;
-mod component;
-mod grants;
-mod limits;
-mod queue;
-mod engine;
-mod reset;
 mod cache;
-mod instance;
 mod clock;
+mod component;
+mod config;
+mod engine;
+mod error;
+mod grants;
 mod guest;
 mod guest_log;
+mod instance;
+mod limits;
 mod output;
-mod error;
+mod queue;
+mod reset;
+mod service;
+mod settle;
 
 pub use app::{App, LoadError, Runtime, RuntimeError};
 pub use cache::CacheUse;

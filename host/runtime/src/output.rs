@@ -213,7 +213,9 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Inner::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Inner::Streaming { left, .. } => left.map_or_else(SizeHint::default, SizeHint::with_exact),
+            Inner::Streaming { left, .. } => {
+                left.map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
         }
     }
 }

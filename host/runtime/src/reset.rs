@@ -94,7 +94,9 @@ fn swap_total(swaps: &str) -> Option<u64> {
     lines
         .filter(|line| !line.trim().is_empty())
         .map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok())
-        .try_fold(0u64, |total, kib| total.checked_add(kib?.checked_mul(1024)?))
+        .try_fold(0u64, |total, kib| {
+            total.checked_add(kib?.checked_mul(1024)?)
+        })
 }
 
 /// The least `memory.swap.max` on the way from this process's group (`0::/...` of

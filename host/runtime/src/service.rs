@@ -11,23 +11,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, request};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::sync::oneshot;
-use wasm_gw_protocol::{BodyError, ConnInfo, Endpoint, RequestId, Scheme};
-use wasm_gw_protocol::{Environ, Facts};
-use wasm_gw_protocol::{Refusal, error_page, wants_json};
-use wasm_gw_protocol::{Split, route};
-use wasm_gw_protocol::check_method;
-use wasm_gw_protocol::RequestKind;
-use wasm_gw_protocol::Target;
+use wasm_gw_protocol::{
+    BodyError, Environ, Facts, Refusal, Split, Target, check_method, named_in_connection, route,
+};
 
 use crate::app::{App, Job};
 use crate::error::Failure;
 use crate::guest::input::RequestBody;
-use crate::instance::State;
 use crate::output::ResponseBody;
+use crate::settle::Asked;
 
 /// Any error of a request's body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -75,11 +71,6 @@ impl Site {
         Ok(Self(Arc::new(Inner { apps })))
     }
 
-    /// One app, at its own mount.
-    pub(crate) fn of(app: App) -> Self {
-        Self(Arc::new(Inner { apps: vec![app] }))
-    }
-
     async fn answer<B>(&self, request: Request<B>) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -109,6 +100,7 @@ impl Site {
             return Err(Refusal::new(StatusCode::NOT_FOUND, "outside every mount"));
         };
         let app = &self.0.apps[index];
+        report_hidden(app.name(), parts, asked);
         let environ = environ(app, parts, &target, split, asked)?;
         Ok(Prepared::App(app, environ))
     }
@@ -138,6 +130,21 @@ fn environ(
     Environ::build(parts, target, split, &facts)
 }
 
+/// Says which fields the client has hidden from the app by naming them in Connection: a proxy in
+/// front may have added one of them and relied on its arrival (2.3).
+fn report_hidden(app: &str, parts: &request::Parts, asked: &Asked) {
+    let hidden = named_in_connection(&parts.headers);
+    if !hidden.is_empty() {
+        let names: Vec<&str> = hidden.iter().map(HeaderName::as_str).collect();
+        tracing::debug!(
+            %app,
+            request_id = %asked.request_id,
+            "header fields named in Connection are not passed on: {}",
+            names.join(", ")
+        );
+    }
+}
+
 fn options() -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::whole(Bytes::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -147,118 +154,15 @@ fn options() -> Response<ResponseBody> {
     response
 }
 
-/// Who asked, by what way, and in which form an error is wanted.
-pub(crate) struct Asked {
-    connection: ConnInfo,
-    pub(crate) request_id: RequestId,
-    json: bool,
-    kind: RequestKind,
-}
-
-impl Asked {
-    /// Takes what the server put into the extensions. Another server than ours may have put nothing
-    /// there; the request then looks like one over a unix socket.
-    fn of(parts: &mut request::Parts) -> Self {
-        Self {
-            connection: parts.extensions.remove().unwrap_or(ConnInfo {
-                scheme: Scheme::Http,
-                local: Endpoint::Unix,
-                remote: Endpoint::Unix,
-            }),
-            request_id: parts
-                .extensions
-                .remove()
-                .unwrap_or_else(|| RequestId::from_bits(fastrand::u128(..))),
-            json: wants_json(&parts.headers),
-            kind: RequestKind {
-                head: parts.method == Method::HEAD,
-                version: parts.version,
-            },
-        }
-    }
-
-    pub(crate) fn kind(&self) -> RequestKind {
-        self.kind
-    }
-
-    /// The one place where a failure becomes a status, and where it is logged.
-    fn failed(&self, app: &str, failure: &Failure) -> Response<ResponseBody> {
-        report(app, &self.request_id, failure, false);
-        let page = error_page(&refusal(failure), Some(&self.request_id), self.json);
-        page.map(ResponseBody::whole)
-    }
-
-    /// Ends a request whose guest has come to its end, well or not.
-    pub(crate) fn settle(&self, state: &mut State, outcome: Result<(), Failure>) {
-        for notice in state.exchange.take_notices() {
-            tracing::warn!(app = %state.app, request_id = %state.request_id, "{notice}");
-        }
-        state.log.flush();
-        let failure = match outcome {
-            Ok(()) => return state.output.complete(),
-            Err(failure) => failure.by_client(state.fault.take()),
-        };
-        if state.output.is_waiting() && !matches!(failure, Failure::Gone) {
-            // A client that has gone meanwhile needs no answer.
-            let _ = state.output.answer(self.failed(&state.app, &failure));
-        } else {
-            report(&state.app, &state.request_id, &failure, true);
-            state.output.abort();
-        }
-    }
-}
-
-impl Failure {
-    /// A guest that fails after it could not read the body fails by its client's fault (2.2).
-    fn by_client(self, fault: Option<BodyError>) -> Self {
-        match (self, fault) {
-            (
-                Failure::Exception(_) | Failure::Broken(_) | Failure::Trap(_) | Failure::Exit(_),
-                Some(fault),
-            ) => Failure::Client(fault),
-            (failure, _) => failure,
-        }
-    }
-}
-
-/// The status of a failure, and what else its answer says.
-fn refusal(failure: &Failure) -> Refusal {
-    let status = match failure {
-        Failure::Refused(refusal) => return refusal.clone(),
-        Failure::Client(fault) => fault.status().unwrap_or(StatusCode::BAD_REQUEST),
-        Failure::Exception(_) | Failure::Broken(_) | Failure::TooLarge(_) => {
-            StatusCode::INTERNAL_SERVER_ERROR
-        }
-        Failure::Trap(_) | Failure::Exit(_) | Failure::Exhausted { .. } => StatusCode::BAD_GATEWAY,
-        Failure::Unavailable(_) => {
-            let mut refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "");
-            refusal.retry_after = Some(1);
-            return refusal;
-        }
-        Failure::Expired(_) => StatusCode::GATEWAY_TIMEOUT,
-        Failure::Gone => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    Refusal::new(status, "")
-}
-
-/// The one log line of a failure: an application's is a warning, a client's is of little interest.
-fn report(app: &str, request_id: &RequestId, failure: &Failure, sent: bool) {
-    let aborted = if sent { "; the response is cut off" } else { "" };
-    match failure {
-        Failure::Refused(_) | Failure::Client(_) | Failure::Gone => {
-            tracing::debug!(%app, %request_id, "{failure}{aborted}");
-        }
-        _ => tracing::warn!(%app, %request_id, "{failure}{aborted}"),
-    }
-}
-
 impl App {
-    async fn answer<B>(
-        &self,
-        environ: Environ,
-        body: B,
-        asked: Asked,
-    ) -> Response<ResponseBody>
+    /// The app as a `tower::Service` on its own, at its mount.
+    pub fn service(&self) -> Site {
+        Site(Arc::new(Inner {
+            apps: vec![self.clone()],
+        }))
+    }
+
+    async fn answer<B>(&self, environ: Environ, body: B, asked: Asked) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,

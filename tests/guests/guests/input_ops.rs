@@ -1,6 +1,7 @@
 //! Runs operations on `wsgi.input` and answers with their results as a JSON
 //! array: data as a string of latin-1, `lines` as an array of them, a failure as
-//! `{"error":"too-large"}`.
+//! `{"error":"too-large"}`, which is written to `wsgi.errors` as well, for a
+//! client that is not there to be told.
 //!
 //! `?ops=` lists them, with commas: `read:N`, `rest` (read without size),
 //! `some:N`, `line`, `line:N`, `lines`, `lines:N`, `iter` (lines until an empty
@@ -31,7 +32,11 @@ fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
             }
             _ => return Err(wasm_gw_guest::Error::msg(format!("no operation {name:?}"))),
         };
-        results.push(result.unwrap_or_else(failure));
+        results.push(result.unwrap_or_else(|error| {
+            let failure = failure(error);
+            writeln!(environ.errors(), "{failure}");
+            failure
+        }));
     }
     start_response.start("200 OK", &[("Content-Type", "application/json")])?;
     Ok(json_array(results).into())

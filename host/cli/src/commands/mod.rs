@@ -8,14 +8,14 @@ use clap::Subcommand;
 /// The verbs of the command line.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     Schema(schema::Args),
 }
 
 /// Runs the verb.
-pub(crate) fn run(args: crate::args::Args) -> anyhow::Result<()> {
-    match args.command {
-        Command::Serve(args) => serve::run(args),
+pub(crate) fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(args) => serve::run(*args),
         Command::Schema(args) => schema::run(&args),
     }
 }

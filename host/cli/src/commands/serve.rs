@@ -1,6 +1,7 @@
 //! `wasm-gw serve`: from options to a running server, and to its end.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use http::HeaderValue;
@@ -45,9 +46,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let options = match &args.config {
         Some(path) => args.options.over(Manifest::read(path)?.serve),
-        None if Path::new(MANIFEST).exists() => {
-            args.options.over(Manifest::read(Path::new(MANIFEST))?.serve)
-        }
+        None if Path::new(MANIFEST).exists() => args
+            .options
+            .over(Manifest::read(Path::new(MANIFEST))?.serve),
         None => args.options,
     };
     options.check()?;
@@ -61,21 +62,40 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         .thread_name("wasm-gw")
         .build()
         .context("cannot start threads")?;
-    tokio.block_on(async {
-        // Signals first: one that comes while a large component compiles must not be lost.
-        let stop = Stop::listen()?;
-        let limits = limits(&options);
-        let runtime = runtime(&options, &limits, files.len())?;
-        let apps = load(&runtime, &options, &limits, &files)?;
-        let site = Site::new(apps.clone()).map_err(Usage::of)?;
-        let server = Server::bind(&addresses, http(&options))?;
-        announce(&options, &server, &runtime, &apps, format);
-        let drained = server.serve(site, stop.requested()).await?;
-        if drained.cut > 0 {
-            tracing::warn!("{} requests were cut off: the graceful timeout was over", drained.cut);
-        }
-        Ok(())
-    })
+    let served = tokio.block_on(serve(options, files, &addresses, format));
+    // A compilation that a signal came before is not waited for.
+    tokio.shutdown_background();
+    served
+}
+
+async fn serve(
+    options: ServeOptions,
+    files: Vec<AppFile>,
+    addresses: &[Address],
+    format: LogFormat,
+) -> anyhow::Result<()> {
+    let mut stop = Stop::listen()?;
+    // An address that is taken is found out before minutes are spent on a large component.
+    let server = Server::bind(addresses, http(&options))?;
+    let options = Arc::new(options);
+    let loading = tokio::task::spawn_blocking({
+        let options = Arc::clone(&options);
+        move || load(&options, &files)
+    });
+    let (runtime, apps) = tokio::select! {
+        loaded = loading => loaded??,
+        () = stop.one() => return Ok(()),
+    };
+    let site = Site::new(apps.clone()).map_err(Usage::of)?;
+    announce(&options, &server, &runtime, &apps, format);
+    let drained = server.serve(site, stop.requested()).await?;
+    if drained.cut > 0 {
+        tracing::warn!(
+            "{} requests were cut off: the graceful timeout was over",
+            drained.cut
+        );
+    }
+    Ok(())
 }
 
 /// The components and their mounts.
@@ -99,7 +119,15 @@ fn files(options: &ServeOptions) -> Result<Vec<AppFile>, Usage> {
              `component` under [serve] in {MANIFEST}"
         )));
     }
+    for file in &files {
+        mount(file)?;
+    }
     Ok(files)
+}
+
+fn mount(file: &AppFile) -> Result<Mount, Usage> {
+    let mount = Mount::parse(&file.mount);
+    mount.map_err(|error| Usage::of(format!("mount `{}`: {error}", file.mount)))
 }
 
 fn limits(options: &ServeOptions) -> InstanceLimits {
@@ -128,7 +156,9 @@ fn runtime(
     apps: usize,
 ) -> anyhow::Result<Runtime> {
     let concurrency = app_concurrency(options);
-    let instances = concurrency.saturating_mul(apps).clamp(1, MOST_INSTANCES as usize);
+    let instances = concurrency
+        .saturating_mul(apps)
+        .clamp(1, MOST_INSTANCES as usize);
     let cache = match &options.cache_dir {
         _ if options.no_cache => None,
         Some(dir) => Some(dir.clone()),
@@ -168,19 +198,18 @@ fn default_cache_dir() -> Option<PathBuf> {
     Some(caches.join("wasm-gw"))
 }
 
-fn load(
-    runtime: &Runtime,
-    options: &ServeOptions,
-    limits: &InstanceLimits,
-    files: &[AppFile],
-) -> anyhow::Result<Vec<App>> {
-    files
+/// Makes the runtime and compiles the components, which may take a while.
+fn load(options: &ServeOptions, files: &[AppFile]) -> anyhow::Result<(Runtime, Vec<App>)> {
+    let limits = limits(options);
+    let runtime = runtime(options, &limits, files.len())?;
+    let apps = files
         .iter()
         .map(|file| {
-            load_one(runtime, options, limits, file)
+            load_one(&runtime, options, &limits, file)
                 .with_context(|| format!("cannot serve {}", file.file.display()))
         })
-        .collect()
+        .collect::<anyhow::Result<_>>()?;
+    Ok((runtime, apps))
 }
 
 fn load_one(
@@ -192,8 +221,7 @@ fn load_one(
     let component = std::fs::read(&file.file)?;
     let name = file.file.file_stem().unwrap_or(file.file.as_os_str());
     let mut config = AppConfig::new(name.to_string_lossy());
-    config.mount = Mount::parse(&file.mount)
-        .map_err(|error| Usage::of(format!("mount `{}`: {error}", file.mount)))?;
+    config.mount = mount(file)?;
     config.limits = limits.clone();
     config.concurrency = app_concurrency(options);
     if let Some(queue) = options.queue {

@@ -7,20 +7,23 @@ const BLOCKS: &str = "first blocksecond block";
 #[test]
 fn a_chunked_answer_breaks_off_without_its_last_chunk() {
     let server = TestServer::start();
-    let mut client = server.connect();
-    client.send("GET /fail HTTP/1.1\r\nHost: x\r\n\r\n");
-    let answer = client.head();
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.field("transfer-encoding"), Some("chunked"));
-    let (rest, ended) = client.rest();
-    assert_eq!(
-        String::from_utf8(rest).unwrap(),
-        "B\r\nfirst block\r\nC\r\nsecond block\r\n"
-    );
-    assert_eq!(ended, Ended::Closed);
-    let line = &server.log.lines(1)[0];
-    assert!(line.contains(" 200 23 \""), "{line}");
-    assert!(line.ends_with(" aborted"), "{line}");
+    for target in ["/fail", "/fail?late"] {
+        let mut client = server.connect();
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        let answer = client.head();
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.field("transfer-encoding"), Some("chunked"));
+        let (rest, ended) = client.rest();
+        assert_eq!(
+            String::from_utf8(rest).unwrap(),
+            "B\r\nfirst block\r\nC\r\nsecond block\r\n"
+        );
+        assert_eq!(ended, Ended::Closed);
+    }
+    for line in server.log.lines(2) {
+        assert!(line.contains(" 200 23 \""), "{line}");
+        assert!(line.ends_with(" aborted"), "{line}");
+    }
 }
 
 #[test]
@@ -74,7 +77,11 @@ fn an_abort_with_a_body_unread_still_delivers() {
     client.send(vec![b'x'; 50_000]);
     client.head();
     let (rest, ended) = client.rest();
-    assert!(String::from_utf8(rest).unwrap().ends_with("second block\r\n"));
+    assert!(
+        String::from_utf8(rest)
+            .unwrap()
+            .ends_with("second block\r\n")
+    );
     assert_eq!(ended, Ended::Closed);
 }
 
@@ -85,6 +92,9 @@ fn a_service_that_panics_takes_only_its_connection() {
     client.send("GET /panic HTTP/1.1\r\nHost: x\r\n\r\n");
     client.assert_closed();
     let line = &server.log.lines(1)[0];
-    assert!(line.contains(" 499 0 \"") && line.ends_with(" aborted"), "{line}");
+    assert!(
+        line.contains(" 499 0 \"") && line.ends_with(" aborted"),
+        "{line}"
+    );
     assert_eq!(server.connect().get("/hello").text(), "hello");
 }

@@ -29,9 +29,10 @@ fn a_combined_line_has_its_fields() {
         })
         .collect();
     assert_eq!(shape, "00/Aaa/0000:00:00:00 +0000");
-    let expected =
-        format!("\"GET /hello?a=b HTTP/1.1\" 200 5 \"http://r/\" \"test/1\" {id} ");
-    let wall = rest.strip_prefix(&expected).unwrap_or_else(|| panic!("{rest}"));
+    let expected = format!("\"GET /hello?a=b HTTP/1.1\" 200 5 \"http://r/\" \"test/1\" {id} ");
+    let wall = rest
+        .strip_prefix(&expected)
+        .unwrap_or_else(|| panic!("{rest}"));
     assert!(wall.parse::<f64>().unwrap() < 10_000.0);
 }
 
@@ -46,13 +47,16 @@ fn nothing_breaks_out_of_a_combined_line() {
     client.send("GET /\u{e9} HTTP/1.0\r\n\r\n").answer();
     let lines = server.log.lines(2);
     assert!(
-        lines[0].contains(
-            "\"GET /a\\x22b\\x5cc HTTP/1.1\" 404 9 \"\\x22 200 \\x22\" \"\\xff\\x5c\" "
-        ),
+        lines[0]
+            .contains("\"GET /a\\x22b\\x5cc HTTP/1.1\" 404 9 \"\\x22 200 \\x22\" \"\\xff\\x5c\" "),
         "{}",
         lines[0]
     );
-    assert!(lines[1].contains("\"GET /\\xc3\\xa9 HTTP/1.0\" 404"), "{}", lines[1]);
+    assert!(
+        lines[1].contains("\"GET /\\xc3\\xa9 HTTP/1.0\" 404"),
+        "{}",
+        lines[1]
+    );
 }
 
 #[test]

@@ -144,7 +144,9 @@ fn continue_is_sent_when_the_body_is_read() {
 fn continue_is_not_sent_for_a_body_nobody_reads() {
     let server = TestServer::start();
     let mut client = server.connect();
-    client.send("POST /ignore HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+    client.send(
+        "POST /ignore HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n",
+    );
     assert_eq!(client.answer().text(), "ignored");
     // What the client sends now may be a body or a request.
     client.send("GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -180,7 +182,13 @@ fn an_unread_body_is_drained_if_it_is_there_and_closes_if_not() {
     assert_eq!(client.answer().text(), "true");
     client.send("GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n");
     client.assert_closed();
-    assert!(!server.events.all().iter().any(|event| event.contains("smuggled")));
+    assert!(
+        !server
+            .events
+            .all()
+            .iter()
+            .any(|event| event.contains("smuggled"))
+    );
 }
 
 #[test]
@@ -208,7 +216,9 @@ fn both_framings_at_once_close_and_serve_nothing_behind() {
 fn two_equal_lengths_are_one() {
     let server = TestServer::start();
     let mut client = server.connect();
-    client.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc");
+    client.send(
+        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+    );
     assert_eq!(client.answer().text(), "abc");
     assert_eq!(client.get("/hello").text(), "hello");
 }
@@ -239,6 +249,8 @@ fn only_chunked_is_a_transfer_coding() {
     }
     assert_eq!(server.events.all(), [""; 0]);
     let mut client = server.connect();
-    client.send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: CHUNKED\r\n\r\n1\r\na\r\n0\r\n\r\n");
+    client.send(
+        "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: CHUNKED\r\n\r\n1\r\na\r\n0\r\n\r\n",
+    );
     assert_eq!(client.answer().text(), "a");
 }

@@ -1,5 +1,7 @@
 //! Clients that leave: the service's future, or its body, is dropped.
 
+use wasm_gw_http::HttpConfig;
+
 use crate::support::TestServer;
 
 fn unread_post(target: &str) -> String {
@@ -46,8 +48,15 @@ fn leaving_is_noticed_without_a_body_and_behind_pipelined_requests() {
     }
     let lines = server.log.lines(4);
     for line in &lines {
-        let status = if line.contains("/hang") { " 499 0 " } else { " 200 23 " };
-        assert!(line.contains(status) && line.ends_with(" aborted"), "{line}");
+        let status = if line.contains("/hang") {
+            " 499 0 "
+        } else {
+            " 200 23 "
+        };
+        assert!(
+            line.contains(status) && line.ends_with(" aborted"),
+            "{line}"
+        );
     }
     let events = server.events.all();
     let dropped = events.iter().filter(|event| event.starts_with("dropped"));
@@ -70,21 +79,36 @@ fn leaving_while_the_answer_streams_drops_the_body() {
     }
     let lines = server.log.lines(2);
     for line in &lines {
-        assert!(line.contains(" 200 23 ") && line.ends_with(" aborted"), "{line}");
+        assert!(
+            line.contains(" 200 23 ") && line.ends_with(" aborted"),
+            "{line}"
+        );
     }
     let events = server.events.all();
-    let dropped = events.iter().filter(|event| *event == "dropped body of /stall");
+    let dropped = events
+        .iter()
+        .filter(|event| *event == "dropped body of /stall");
     assert_eq!(dropped.count(), 2, "{events:?}");
 }
 
 #[test]
 fn a_client_that_closes_its_side_gets_an_answer_that_is_ready() {
-    let server = TestServer::start();
-    let mut client = server.connect();
-    client.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
-    client.finish();
-    assert_eq!(client.answer().text(), "hello");
-    client.assert_closed();
+    let server = TestServer::with(HttpConfig {
+        max_connections: Some(1),
+        ..HttpConfig::default()
+    });
+    for round in 0..20 {
+        // While another one is served, all of it arrives, and the end as well.
+        let mut before = server.connect();
+        before.get("/hello");
+        let mut client = server.connect();
+        client.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2));
+        client.finish();
+        drop(before);
+        assert_eq!(client.answer().text(), "hello", "{round}");
+        assert_eq!(client.answer().text(), "hello", "{round}");
+        client.assert_closed();
+    }
 }
 
 #[test]

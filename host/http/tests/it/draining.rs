@@ -80,7 +80,10 @@ fn exchanges_that_outlast_the_drain_are_cut() {
     events.wait("dropped /hang");
     events.wait("dropped body of /stall");
     let lines = log.lines(3).join("\n");
-    assert!(lines.contains(" 499 0 ") && lines.contains(" 200 23 "), "{lines}");
+    assert!(
+        lines.contains(" 499 0 ") && lines.contains(" 200 23 "),
+        "{lines}"
+    );
     hanging.assert_closed();
     // What ends by close must not look whole.
     assert_eq!(stalled.rest(), (vec![], crate::support::Ended::Reset));

@@ -68,7 +68,10 @@ fn a_stale_socket_is_taken_over_and_no_other() {
     let error = Server::bind(&[Address::Unix(path.clone())], HttpConfig::default());
     let error = error.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
-    assert!(error.to_string().contains("another process listens"), "{error}");
+    assert!(
+        error.to_string().contains("another process listens"),
+        "{error}"
+    );
     assert_eq!(connect(&path).get("/hello").text(), "hello");
 
     // A successor's file stays.
@@ -90,7 +93,10 @@ fn a_stale_socket_is_taken_over_and_no_other() {
 fn an_address_in_use_is_named() {
     let server = TestServer::start();
     let error = Server::bind(&server.addresses, HttpConfig::default()).unwrap_err();
-    assert!(error.to_string().contains(&server.tcp().to_string()), "{error}");
+    assert!(
+        error.to_string().contains(&server.tcp().to_string()),
+        "{error}"
+    );
     assert!(Server::bind(&[], HttpConfig::default()).is_err());
 }
 
@@ -136,7 +142,10 @@ const SCARCE: &str = "WASM_GW_HTTP_TEST_SCARCE";
 fn running_out_of_descriptors_is_survived() {
     if std::env::var_os(SCARCE).is_none() {
         let status = Command::new("sh")
-            .args(["-c", "ulimit -n 40 && exec \"$0\" --exact \"$1\" --nocapture"])
+            .args([
+                "-c",
+                "ulimit -n 40 && exec \"$0\" --exact \"$1\" --nocapture",
+            ])
             .arg(std::env::current_exe().unwrap())
             .arg("listening::running_out_of_descriptors_is_survived")
             .env(SCARCE, "1")

@@ -6,13 +6,32 @@
 
 mod support;
 
-mod messages; // what a well-behaved client sees: framing, persistence, pipelining
-mod heads; // heads that are refused, by hyper and by us
-mod bodies; // request bodies: limits, times, Expect, smuggling
-mod aborts; // answers that break off
-mod timeouts; // slow heads, resting connections, clients that do not read
-mod disconnects; // clients that leave
-mod closing; // answers survive the close
-mod access_log; // one line a request
-mod listening; // accepting, unix sockets, too many connections
-mod draining; // the end of a server
+/// What a well-behaved client sees: framing, persistence, pipelining.
+mod messages;
+
+/// Heads that are refused, by hyper and by us.
+mod heads;
+
+/// Request bodies: limits, times, Expect, smuggling.
+mod bodies;
+
+/// Answers that break off.
+mod aborts;
+
+/// Slow heads, resting connections, clients that do not read.
+mod timeouts;
+
+/// Clients that leave.
+mod disconnects;
+
+/// Answers survive the close.
+mod closing;
+
+/// One line a request.
+mod access_log;
+
+/// Accepting, unix sockets, too many connections.
+mod listening;
+
+/// The end of a server.
+mod draining;

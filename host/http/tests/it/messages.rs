@@ -24,7 +24,7 @@ fn the_service_gets_the_facts_of_the_connection() {
     let mut client = server.connect();
     let answer = client.get("/facts");
     let id = answer.field("x-request-id").unwrap().to_owned();
-    let remote = client.from_server();
+    let remote = client.local_addr();
     let expected = format!(
         "ConnInfo {{ scheme: Http, local: Tcp({}), remote: Tcp({remote}) }}\n{id}\nSome(0)\n2\n",
         server.tcp(),
@@ -46,12 +46,20 @@ fn a_request_may_arrive_byte_by_byte() {
     let mut client = server.connect();
     let chunked = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\
                    3;ext=1\r\nabc\r\n4\r\ndefg\r\n0\r\nTrailer: ignored\r\n\r\n";
-    for request in [chunked, &post("/echo", "abcdefg"), "\r\n\r\nGET /hello HTTP/1.0\r\n\r\n"] {
+    for request in [
+        chunked,
+        &post("/echo", "abcdefg"),
+        "\r\n\r\nGET /hello HTTP/1.0\r\n\r\n",
+    ] {
         for byte in request.as_bytes() {
             client.send([*byte]);
         }
         let answer = client.answer();
-        let expected = if request.contains("/echo") { "abcdefg" } else { "hello" };
+        let expected = if request.contains("/echo") {
+            "abcdefg"
+        } else {
+            "hello"
+        };
         assert_eq!(answer.text(), expected, "{request}");
     }
 }
@@ -71,6 +79,33 @@ fn pipelined_requests_are_answered_in_order() {
         assert_eq!(client.answer().text(), "first blocksecond block");
     }
     assert_eq!(server.log.lines(80).len(), 80);
+}
+
+#[test]
+fn many_clients_at_once_do_not_meet() {
+    let server = TestServer::parallel();
+    std::thread::scope(|scope| {
+        for number in 0..16 {
+            let server = &server;
+            scope.spawn(move || {
+                for round in 0..10 {
+                    let mut client = server.connect();
+                    for index in 0..10 {
+                        let text = format!("{number} {round} {index}");
+                        client.send(post("/echo", &text));
+                        assert_eq!(client.answer().text(), text);
+                        assert_eq!(client.get("/stream").text(), "first blocksecond block");
+                    }
+                    client.send("GET /fail HTTP/1.0\r\n\r\n").head();
+                    let end = (b"first blocksecond block".to_vec(), Ended::Reset);
+                    assert_eq!(client.rest(), end);
+                }
+            });
+        }
+    });
+    let lines = server.log.lines(16 * 10 * 21);
+    let aborted = lines.iter().filter(|line| line.ends_with(" aborted"));
+    assert_eq!(aborted.count(), 160);
 }
 
 #[test]
@@ -179,7 +214,12 @@ fn an_application_cannot_frame_its_answer() {
     let answer = client.get("/header?transfer-encoding=gzip,chunked");
     assert_eq!(answer.field("transfer-encoding"), None);
     assert_eq!(answer.text(), "ok");
-    for target in ["/status?103", "/status?101", "/header?content-length=2x", "/header?content-length=%2B2"] {
+    for target in [
+        "/status?103",
+        "/status?101",
+        "/header?content-length=2x",
+        "/header?content-length=%2B2",
+    ] {
         let answer = client.get(target);
         answer.assert_page(500);
     }

@@ -121,7 +121,8 @@ fn a_connection_may_rest_longer_than_a_head_may_take() {
         // Empty lines before a request do not count, there either.
         client.send("\r\n");
     }
-    let chunked = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
+    let chunked =
+        "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
     assert_eq!(client.send(chunked).answer().text(), "a");
 }
 
@@ -152,7 +153,10 @@ fn a_client_that_does_not_read_is_dropped() {
     client.send("GET /endless HTTP/1.1\r\nHost: x\r\n\r\n");
     server.events.wait("dropped body of /endless");
     let line = &server.log.lines(1)[0];
-    assert!(line.contains(" 200 ") && line.ends_with(" aborted"), "{line}");
+    assert!(
+        line.contains(" 200 ") && line.ends_with(" aborted"),
+        "{line}"
+    );
 }
 
 #[test]
@@ -164,7 +168,10 @@ fn a_client_that_reads_slowly_is_not() {
     let mut client = server.connect_narrow();
     client.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
     let length = 8 * 1024 * 1024;
-    assert_eq!(client.head().field("content-length"), Some(&*length.to_string()));
+    assert_eq!(
+        client.head().field("content-length"),
+        Some(&*length.to_string())
+    );
     // Twice as long as it may stand still, in pauses of half of that.
     for _ in 0..4 {
         std::thread::sleep(ms(200));

@@ -82,15 +82,14 @@ fn check_status(status: &str) -> Result<(StatusCode, Option<Reason>), StartError
 
 impl Checked {
     /// 1.4.5 to 1.4.7, and 1.4.9: fields of one name keep their order, none is merged.
-    fn add(&mut self, name: &str, value: &str) -> Result<(), StartError> {
+    fn add(&mut self, name: &str, text: &str) -> Result<(), StartError> {
         let name = check_name(name)?;
-        let value = check_value(&name, value)?;
+        let value = check_value(&name, text)?;
         if name == CONTENT_LENGTH {
             let length = parse_length(value.as_bytes());
             let differs = self.content_length.is_some() && self.content_length != length;
             if length.is_none() || differs {
-                let text = String::from_utf8_lossy(value.as_bytes());
-                return Err(StartError::BadContentLength(excerpt(&text)));
+                return Err(StartError::BadContentLength(excerpt(text)));
             }
             self.content_length = length;
             self.headers.insert(name, value);

@@ -46,10 +46,7 @@ impl HostEnviron for State {
         Ok(environ.vars.get(&name).map(str::to_owned))
     }
 
-    fn vars(
-        &mut self,
-        environ: Resource<GuestEnviron>,
-    ) -> wasmtime::Result<Vec<(String, String)>> {
+    fn vars(&mut self, environ: Resource<GuestEnviron>) -> wasmtime::Result<Vec<(String, String)>> {
         let vars = self.table.get(&environ)?.vars.iter();
         Ok(vars
             .map(|(name, value)| (name.to_owned(), value.to_owned()))

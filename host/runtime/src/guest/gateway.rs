@@ -43,7 +43,7 @@ pub(crate) async fn run(
         Err(failure) => settle(store.data_mut(), Err(failure)),
         Ok(Body::Iter(blocks)) => iterate(app, store, &clock, blocks, settle).await,
         Ok(body) => {
-            let outcome = deliver(store.data_mut(), body).await;
+            let outcome = waited(&clock, deliver(store.data_mut(), body)).await;
             settle(store.data_mut(), outcome);
         }
     }
@@ -59,6 +59,18 @@ async fn timed<T>(
         done = call => done,
         // For a guest that is suspended; one that computes is stopped by its epoch callback.
         bound = clock.expired() => Err(bound.into()),
+    }
+}
+
+/// Bounds waiting for the client where no guest runs: the request as a whole may have an end.
+async fn waited<T>(
+    clock: &Clock,
+    sending: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        biased;
+        done = sending => done,
+        bound = clock.expired() => Err(Failure::Expired(bound)),
     }
 }
 
@@ -111,10 +123,7 @@ async fn deliver(state: &mut State, body: Body) -> Result<(), Failure> {
 }
 
 /// Ends a response after this last thing to send.
-async fn finish(
-    state: &mut State,
-    last: wasm_gw_protocol::Send,
-) -> Result<(), Failure> {
+async fn finish(state: &mut State, last: wasm_gw_protocol::Send) -> Result<(), Failure> {
     let clock = Arc::clone(&state.clock);
     state.output.finish(last, &clock).await.map_err(gone)
 }
@@ -170,7 +179,7 @@ async fn iterate(
     if trapped || store.data().exited {
         return;
     }
-    clock.restart(store.data().limits.close_timeout);
+    clock.restart_for_close(store.data().limits.close_timeout);
     close(app, store, clock, blocks).await;
 }
 
@@ -214,14 +223,13 @@ async fn pull(
         };
         let block = check_block(state, block).map_err(Pulled::Ended)?;
         let send = state.exchange.block(block).map_err(broken)?;
-        state
-            .emit(send)
-            .await
-            .map_err(|_| Pulled::Ended(Failure::Gone))?;
+        let sent = async { state.emit(send).await.map_err(gone) };
+        waited(clock, sent).await.map_err(Pulled::Ended)?;
     }
     let state = store.data_mut();
     let last = state.exchange.finish().map_err(broken)?;
-    finish(state, last).await.map_err(Pulled::Ended)
+    let sent = finish(state, last);
+    waited(clock, sent).await.map_err(Pulled::Ended)
 }
 
 fn broken(broken: Broken) -> Pulled {

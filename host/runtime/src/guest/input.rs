@@ -8,8 +8,7 @@ use bytes::Bytes;
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::sync::Mutex;
-use wasm_gw_protocol::{InputBuffer, NeedMore};
-use wasm_gw_protocol::BodyError;
+use wasm_gw_protocol::{BodyError, InputBuffer, NeedMore};
 use wasmtime::component::Resource;
 
 use super::bindings::wasm_gw::gateway::types::{HostHostBody, HostInput, IoError};
@@ -180,7 +179,8 @@ impl HostInput for State {
         input: Resource<Input>,
         size: Option<u64>,
     ) -> wasmtime::Result<Result<Vec<u8>, IoError>> {
-        self.read_with(&input, |buffer| buffer.take_exact(size)).await
+        self.read_with(&input, |buffer| buffer.take_exact(size))
+            .await
     }
 
     async fn read_some(
@@ -196,7 +196,8 @@ impl HostInput for State {
         input: Resource<Input>,
         size: Option<u64>,
     ) -> wasmtime::Result<Result<Vec<u8>, IoError>> {
-        self.read_with(&input, |buffer| buffer.take_line(size)).await
+        self.read_with(&input, |buffer| buffer.take_line(size))
+            .await
     }
 
     async fn read_lines(
@@ -216,7 +217,10 @@ impl HostInput for State {
                 }
                 return Ok(Err(IoError::TooLarge));
             }
-            let line = match self.read_with(&input, |buffer| buffer.take_line(None)).await? {
+            let line = match self
+                .read_with(&input, |buffer| buffer.take_line(None))
+                .await?
+            {
                 Ok(line) if line.is_empty() => break,
                 Ok(line) => line,
                 Err(error) => return Ok(Err(error)),

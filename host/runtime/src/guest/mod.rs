@@ -4,6 +4,7 @@
 pub(crate) mod environ;
 pub(crate) mod gateway;
 pub(crate) mod input;
+pub(crate) mod recorder;
 pub(crate) mod recording;
 pub(crate) mod response;
 
@@ -45,7 +46,7 @@ pub(crate) mod bindings {
             "wasm-gw:gateway/types.host-body": super::input::HostBody,
             "wasm-gw:gateway/types.start-response": super::response::StartResponse,
             "wasm-gw:gateway/types.writer": super::response::Writer,
-            "wasm-gw:gateway/recording.recorder": super::recording::Recorder,
+            "wasm-gw:gateway/recording.recorder": super::recorder::Recorder,
         },
     });
 }

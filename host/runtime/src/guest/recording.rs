@@ -5,12 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Version;
 use wasm_gw_protocol::{Exchange, RequestKind, ResponseLimits, StartError};
-use wasmtime::component::Resource;
 
-use super::bindings::wasm_gw::gateway::recording::{Host, HostRecorder, Started};
+use super::bindings::wasm_gw::gateway::recording::Started;
 use super::bindings::wasm_gw::gateway::types::{Exception, WriteError};
-use super::response::StartResponse;
-use crate::instance::State;
 
 /// The most that a wrapped application may write before the wrapping one looks, in bytes.
 const WRITTEN: usize = 16 << 20;
@@ -29,12 +26,8 @@ struct Heard {
     committed: bool,
 }
 
-/// A handle to a recording.
-#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
-pub struct Recorder(Recording);
-
 impl Recording {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let any = RequestKind {
             head: false,
             version: Version::HTTP_11,
@@ -85,40 +78,21 @@ impl Recording {
         heard.written.push(block);
         Ok(())
     }
-}
 
-impl Host for State {}
-
-impl HostRecorder for State {
-    fn new(&mut self) -> wasmtime::Result<Resource<Recorder>> {
-        Ok(self.table.push(Recorder(Recording::new()))?)
+    /// The latest successful start.
+    pub(crate) fn started(&self) -> Option<Started> {
+        self.lock().started.clone()
     }
 
-    fn start_response(
-        &mut self,
-        recorder: Resource<Recorder>,
-    ) -> wasmtime::Result<Resource<StartResponse>> {
-        let recording = self.table.get(&recorder)?.0.clone();
-        Ok(self.table.push(StartResponse::Recorder(recording))?)
+    /// The blocks written since the last call, and their size in bytes.
+    pub(crate) fn take_written(&self) -> (Vec<Vec<u8>>, usize) {
+        let mut heard = self.lock();
+        let bytes = std::mem::take(&mut heard.written_bytes);
+        (std::mem::take(&mut heard.written), bytes)
     }
 
-    fn started(&mut self, recorder: Resource<Recorder>) -> wasmtime::Result<Option<Started>> {
-        Ok(self.table.get(&recorder)?.0.lock().started.clone())
-    }
-
-    fn take_written(&mut self, recorder: Resource<Recorder>) -> wasmtime::Result<Vec<Vec<u8>>> {
-        let mut heard = self.table.get(&recorder)?.0.lock();
-        heard.written_bytes = 0;
-        Ok(std::mem::take(&mut heard.written))
-    }
-
-    fn commit(&mut self, recorder: Resource<Recorder>) -> wasmtime::Result<()> {
-        self.table.get(&recorder)?.0.lock().committed = true;
-        Ok(())
-    }
-
-    fn drop(&mut self, recorder: Resource<Recorder>) -> wasmtime::Result<()> {
-        self.table.delete(recorder)?;
-        Ok(())
+    /// From now on a start with exc-info comes too late.
+    pub(crate) fn commit(&self) {
+        self.lock().committed = true;
     }
 }

@@ -2,7 +2,7 @@
 //! [`Exchange`](wasm_gw_protocol::Exchange) and passed on to the client.
 
 use bytes::Bytes;
-use wasm_gw_protocol::{StartError as Refused, WriteError as NotWritten};
+use wasm_gw_protocol::{BodyError, StartError as Refused, WriteError as NotWritten};
 use wasmtime::component::Resource;
 
 use super::bindings::wasm_gw::gateway::types::{
@@ -12,6 +12,9 @@ use super::recording::Recording;
 use crate::error::Exception;
 use crate::guest_log::escape;
 use crate::instance::State;
+
+/// The most bytes of each text of an exception that go to the log.
+const EXCEPTION: usize = 16 << 10;
 
 /// Whom a `start-response` tells: the client's response, or a recorder of middleware.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
@@ -43,11 +46,20 @@ impl HostStartResponse for State {
                     self.log_exc_info(exception);
                 }
                 if self.output.is_closed() {
-                    self.exchange.disconnect();
+                    self.client_left();
                 }
                 self.exchange.start(&status, fields, exc_info.is_some())
             }
-            StartResponse::Recorder(recording) => recording.start(status, headers, exc_info),
+            StartResponse::Recorder(recording) => {
+                // A recording keeps what it hears until the request ends.
+                let fields = headers.iter().map(|(name, value)| name.len() + value.len());
+                let exception = exc_info.as_ref().map_or(0, |exception| {
+                    let traceback = exception.traceback.as_ref().map_or(0, String::len);
+                    exception.kind.len() + exception.message.len() + traceback
+                });
+                self.host_bytes.charge(fields.sum::<usize>() + exception)?;
+                recording.start(status, headers, exc_info)
+            }
         };
         match started {
             Ok(()) => Ok(Ok(self.table.push(Writer(target))?)),
@@ -62,6 +74,12 @@ impl HostStartResponse for State {
 }
 
 impl State {
+    /// The guest learns now that its client has gone; if it fails by that, it is not its fault.
+    fn client_left(&mut self) {
+        self.exchange.disconnect();
+        self.fault.get_or_insert(BodyError::Disconnected);
+    }
+
     /// An error that the guest handled by itself is for its log, with the request's id.
     fn log_exc_info(&self, exception: &GuestException) {
         let text = Exception::from(exception.clone()).to_string();
@@ -83,10 +101,14 @@ impl HostWriter for State {
     ) -> wasmtime::Result<Result<(), WriteError>> {
         if block.len() > self.limits.block {
             let limit = self.limits.block;
-            let message = format!("a block may have {limit} bytes and this has {}", block.len());
+            let message = format!(
+                "a block may have {limit} bytes and this has {}",
+                block.len()
+            );
             return Ok(Err(WriteError::Other(message)));
         }
         if let StartResponse::Recorder(recording) = &self.table.get(&writer)?.0 {
+            self.host_bytes.charge(block.len())?;
             return Ok(recording.write(block));
         }
         let send = match self.exchange.write(Bytes::from(block)) {
@@ -96,7 +118,7 @@ impl HostWriter for State {
         Ok(match self.emit(send).await {
             Ok(()) => Ok(()),
             Err(_gone) => {
-                self.exchange.disconnect();
+                self.client_left();
                 Err(WriteError::Disconnected)
             }
         })
@@ -137,11 +159,16 @@ impl From<NotWritten> for WriteError {
 }
 
 impl From<GuestException> for Exception {
+    /// What the log takes of it: a guest may hand over far more.
     fn from(exception: GuestException) -> Self {
+        let cut = |mut text: String| {
+            text.truncate(text.floor_char_boundary(EXCEPTION));
+            text
+        };
         Self {
-            kind: exception.kind,
-            message: exception.message,
-            traceback: exception.traceback,
+            kind: cut(exception.kind),
+            message: cut(exception.message),
+            traceback: exception.traceback.map(cut),
         }
     }
 }

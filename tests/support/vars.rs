@@ -1,0 +1,43 @@
+//! What the guest `environ_dump` tells of its `environ`.
+
+use std::collections::BTreeMap;
+
+use crate::client::Response;
+
+/// The variables by name, and the run flags as `run.once` and the like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vars(pub BTreeMap<String, String>);
+
+impl Vars {
+    /// Of an answer of the guest; any other answer is a failure of the test.
+    #[track_caller]
+    pub fn of(response: &Response) -> Self {
+        response.expect(200);
+        let text = response.text();
+        let vars = text.lines().map(|line| {
+            let (name, value) = line.split_once('=').unwrap();
+            let value = match value.strip_prefix('"') {
+                Some(_) => serde_json::from_str(value).unwrap(),
+                None => value.to_owned(),
+            };
+            (name.to_owned(), value)
+        });
+        Self(vars.collect())
+    }
+
+    /// None if the variable is absent, which is not the same as empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The variables that came from header fields, without HTTP_HOST.
+    pub fn fields(&self) -> Vec<(&str, &str)> {
+        let fields = self
+            .0
+            .iter()
+            .filter(|(name, _)| name.starts_with("HTTP_") && *name != "HTTP_HOST");
+        fields
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect()
+    }
+}

@@ -1,0 +1,155 @@
+//! `cargo xtask test`: everything that CI checks, cheapest first, the tests last.
+
+use anyhow::Result;
+
+use crate::shell::{cargo, root, step};
+use crate::tidy;
+use crate::tools::{self, WASM};
+
+/// The workspaces beside the main one. Their guests are checked for the target they are made for.
+const GUEST_WORKSPACES: [(&str, &[&str]); 3] = [
+    ("examples", &["--workspace"]),
+    ("tests/guests", &["--examples"]),
+    ("tests/conformance/rust", &["--examples"]),
+];
+const SDK: &str = "guest-sdk/rust";
+
+pub(crate) fn run() -> Result<()> {
+    tools::ensure_wasm_target()?;
+    step("formatting", &mut cargo(".", &["fmt", "--all", "--check"]))?;
+    for folder in guest_folders().chain([SDK]) {
+        step(
+            &format!("formatting of {folder}"),
+            &mut cargo(folder, &["fmt", "--all", "--check"]),
+        )?;
+    }
+    eprintln!("\n== house rules");
+    tidy::run()?;
+    step(
+        "lints",
+        cargo(".", &["clippy", "--workspace", "--all-targets", "--locked"]).args(DENY_WARNINGS),
+    )?;
+    for (folder, what) in GUEST_WORKSPACES {
+        step(
+            &format!("lints of {folder}"),
+            cargo(
+                folder,
+                &["clippy", "--locked", "--release", "--target", WASM],
+            )
+            .args(what)
+            .arg("--target-dir")
+            .arg(guest_target(folder))
+            .args(DENY_WARNINGS),
+        )?;
+    }
+    step(
+        "docs",
+        cargo(
+            ".",
+            &[
+                "doc",
+                "--workspace",
+                "--no-deps",
+                "--locked",
+                "--document-private-items",
+            ],
+        )
+        .env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
+    let deny = tools::cargo_deny()?;
+    step(
+        "licences, bans and sources",
+        std::process::Command::new(deny)
+            .current_dir(root())
+            .args([
+                "--locked",
+                "--log-level",
+                "error",
+                "check",
+                "--hide-inclusion-graph",
+            ])
+            .args(["bans", "licenses", "sources"]),
+    )?;
+    build_examples()?;
+    step(
+        "tests of the Rust SDK",
+        cargo(SDK, &["test", "--locked"])
+            .arg("--target-dir")
+            .arg(guest_target(SDK)),
+    )?;
+    step(
+        "unit and documentation tests",
+        &mut cargo(
+            ".",
+            &[
+                "test",
+                "--workspace",
+                "--locked",
+                "--exclude",
+                "wasm-gw-tests",
+            ],
+        ),
+    )?;
+    step(
+        "the demo",
+        &mut cargo(
+            ".",
+            &[
+                "run",
+                "--quiet",
+                "--package",
+                "xtask",
+                "--",
+                "demo",
+                "--once",
+            ],
+        ),
+    )?;
+    step(
+        "conformance",
+        &mut cargo(
+            ".",
+            &[
+                "test",
+                "--locked",
+                "-p",
+                "wasm-gw-tests",
+                "--lib",
+                "--test",
+                "conformance",
+            ],
+        ),
+    )?;
+    // Last, so that its summary is what is read first.
+    step(
+        "end to end",
+        &mut cargo(
+            ".",
+            &["test", "--locked", "-p", "wasm-gw-tests", "--test", "it"],
+        ),
+    )
+}
+
+const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
+
+fn guest_folders() -> impl Iterator<Item = &'static str> {
+    GUEST_WORKSPACES.into_iter().map(|(folder, _)| folder)
+}
+
+/// One target folder a guest workspace, below the main one's.
+pub(crate) fn guest_target(folder: &str) -> std::path::PathBuf {
+    root().join("target/guests").join(folder.replace('/', "-"))
+}
+
+/// Builds the examples as a user would.
+pub(crate) fn build_examples() -> Result<()> {
+    step(
+        "examples",
+        cargo(
+            "examples",
+            &["build", "--locked", "--release", "--target", WASM],
+        )
+        .arg("--target-dir")
+        .arg(guest_target("examples")),
+    )
+}
