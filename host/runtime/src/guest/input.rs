@@ -210,18 +210,16 @@ impl HostInput for State {
         let mut lines = Vec::new();
         let mut total = 0u64;
         while hint.is_none_or(|hint| total < hint) {
-            if lines.len() == LINES {
-                // With a hint, fewer lines than there are is a fair answer (S22).
-                if hint.is_some() {
-                    break;
-                }
-                return Ok(Err(IoError::TooLarge));
+            // With a hint, fewer lines than there are is a fair answer (S22).
+            if lines.len() == LINES && hint.is_some() {
+                break;
             }
             let line = match self
                 .read_with(&input, |buffer| buffer.take_line(None))
                 .await?
             {
                 Ok(line) if line.is_empty() => break,
+                Ok(_) if lines.len() == LINES => return Ok(Err(IoError::TooLarge)),
                 Ok(line) => line,
                 Err(error) => return Ok(Err(error)),
             };

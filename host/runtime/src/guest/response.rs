@@ -24,6 +24,16 @@ pub enum StartResponse {
     Recorder(Recording),
 }
 
+impl StartResponse {
+    /// The host memory that goes with its last handle.
+    fn released(self) -> usize {
+        match self {
+            StartResponse::Client => 0,
+            StartResponse::Recorder(recording) => recording.released(),
+        }
+    }
+}
+
 /// The `write` callable; it goes where its `start-response` did.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub struct Writer(StartResponse);
@@ -51,14 +61,7 @@ impl HostStartResponse for State {
                 self.exchange.start(&status, fields, exc_info.is_some())
             }
             StartResponse::Recorder(recording) => {
-                // A recording keeps what it hears until the request ends.
-                let fields = headers.iter().map(|(name, value)| name.len() + value.len());
-                let exception = exc_info.as_ref().map_or(0, |exception| {
-                    let traceback = exception.traceback.as_ref().map_or(0, String::len);
-                    exception.kind.len() + exception.message.len() + traceback
-                });
-                self.host_bytes.charge(fields.sum::<usize>() + exception)?;
-                recording.start(status, headers, exc_info)
+                recording.start(status, headers, exc_info, &mut self.host_bytes)?
             }
         };
         match started {
@@ -68,7 +71,8 @@ impl HostStartResponse for State {
     }
 
     fn drop(&mut self, start_response: Resource<StartResponse>) -> wasmtime::Result<()> {
-        self.table.delete(start_response)?;
+        let released = self.table.delete(start_response)?.released();
+        self.host_bytes.release(released);
         Ok(())
     }
 }
@@ -108,8 +112,7 @@ impl HostWriter for State {
             return Ok(Err(WriteError::Other(message)));
         }
         if let StartResponse::Recorder(recording) = &self.table.get(&writer)?.0 {
-            self.host_bytes.charge(block.len())?;
-            return Ok(recording.write(block));
+            return Ok(recording.write(block, &mut self.host_bytes)?);
         }
         let send = match self.exchange.write(Bytes::from(block)) {
             Ok(send) => send,
@@ -125,7 +128,8 @@ impl HostWriter for State {
     }
 
     fn drop(&mut self, writer: Resource<Writer>) -> wasmtime::Result<()> {
-        self.table.delete(writer)?;
+        let released = self.table.delete(writer)?.0.released();
+        self.host_bytes.release(released);
         Ok(())
     }
 }
