@@ -4,6 +4,7 @@
 //! - `body`: reading a request's body.
 //! - `bounds_of_time`: the queue for an instance, the timeouts, and slow clients.
 //! - `cache`: compiled code on disk: used, not trusted, swept.
+//! - `cli`: the command as a process: what it says, refuses, and how it ends.
 //! - `environ`: the variables of a request, one by one.
 //! - `expect`: `Expect: 100-continue` and other expectations.
 //! - `faults`: what a guest does wrong, what the client sees of it and what the log says.
@@ -29,6 +30,7 @@ mod blocks;
 mod body;
 mod bounds_of_time;
 mod cache;
+mod cli;
 mod environ;
 mod expect;
 mod faults;
