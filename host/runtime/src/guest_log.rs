@@ -93,6 +93,23 @@ impl GuestLog {
         }
     }
 
+    /// Says something of the guest on a line of its own, within the same bounds.
+    pub(crate) fn remark(&self, text: &str) {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.left == 0 {
+            return state.cut_off(self, Stream::Errors);
+        }
+        let text = &text[..text.floor_char_boundary(state.left)];
+        state.left = state.left.saturating_sub(text.len() + LINE_COST);
+        tracing::info!(
+            target: "wasm_gw::guest",
+            app = %self.0.app,
+            request_id = %self.0.request_id,
+            "{}",
+            escape(text),
+        );
+    }
+
     /// Ends the lines that have no end: called on `flush`, and when the request is over.
     pub(crate) fn flush(&self) {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);

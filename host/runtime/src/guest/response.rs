@@ -10,7 +10,6 @@ use super::bindings::wasm_gw::gateway::types::{
 };
 use super::recording::Recording;
 use crate::error::Exception;
-use crate::guest_log::Stream;
 use crate::instance::State;
 
 /// The most bytes of each text of an exception that go to the log.
@@ -88,10 +87,10 @@ impl State {
     fn log_exc_info(&self, exception: &GuestException) {
         let (kind, message) = (cut(&exception.kind), cut(&exception.message));
         let traceback = exception.traceback.as_deref().map_or("", cut);
-        let text =
-            format!("start-response was called with exc-info: {kind}: {message}\n{traceback}");
-        self.log.write(Stream::Errors, text.as_bytes());
-        self.log.flush();
+        let separator = if traceback.is_empty() { "" } else { "\n" };
+        self.log.remark(&format!(
+            "start-response was called with exc-info: {kind}: {message}{separator}{traceback}"
+        ));
     }
 }
 
