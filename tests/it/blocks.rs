@@ -77,7 +77,10 @@ async fn s37_a_block_is_sent_while_the_guest_works_on_the_next() {
     ] {
         // What the guest does next takes longer than the client waits.
         let server = TestApp::of(guest)
-            .app(|app| app.limits.timeout = Duration::from_secs(3600))
+            .app(|app| {
+                app.limits.timeout = Duration::from_secs(3600);
+                app.limits.disconnect_grace = Duration::ZERO;
+            })
             .serve()
             .await;
         let mut client = get(&server, target).await;

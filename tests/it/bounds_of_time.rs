@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use wasm_gw_runtime::{Allocator, AllocatorChoice, Runtime, RuntimeConfig};
+use wasm_gw_runtime::{Allocator, Runtime, RuntimeConfig};
 use wasm_gw_tests::client::End;
+use wasm_gw_tests::server::runtime_of_its_own;
 use wasm_gw_tests::{Client, Response, TestApp, TestServer, eventually, log};
 
 /// A request whose guest runs until the client has sent a line or gone.
@@ -98,6 +99,23 @@ async fn a_full_pool_is_503_and_the_log_names_it() {
 }
 
 #[tokio::test]
+async fn guests_that_spin_do_not_keep_the_sockets_waiting() {
+    // On one thread: between two turns of such a guest all must be heard that is ready by then.
+    let server = TestApp::of("never_returns")
+        .app(|app| app.limits.timeout = Duration::from_secs(3))
+        .and("/hello", "hello")
+        .serve()
+        .await;
+    let mut spinning = server.connect().await;
+    spinning.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n").await;
+    for _ in 0..20 {
+        server.get("/hello").await.expect(200);
+    }
+    let early = spinning.stream.try_read(&mut [0]).unwrap_err();
+    assert_eq!(early.kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[tokio::test]
 async fn the_timeout_is_for_each_block_and_not_for_the_whole() {
     let server = TestApp::of("blocks_slow")
         .app(|app| app.limits.timeout = Duration::from_millis(400))
@@ -159,11 +177,7 @@ async fn a_client_that_reads_slowly_is_not_held_against_the_guest() {
 
 /// A guest whose whole request is bounded, in a runtime that counts its instance.
 async fn short_lived(guest: &str) -> (TestServer, Runtime) {
-    let own = Runtime::new(RuntimeConfig {
-        allocator: AllocatorChoice::OnDemand,
-        ..RuntimeConfig::default()
-    })
-    .unwrap();
+    let own = runtime_of_its_own();
     let server = TestApp::of(guest)
         .in_runtime(own.clone())
         .app(|app| app.limits.max_duration = Some(Duration::from_millis(150)))

@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use wasm_gw_runtime::{AllocatorChoice, Runtime, RuntimeConfig};
 use wasm_gw_tests::client::{End, Response};
 use wasm_gw_tests::script::script;
+use wasm_gw_tests::server::runtime_of_its_own;
 use wasm_gw_tests::{Client, TestApp, TestServer, eventually, log};
 
 /// The guest that logs each call of its `blocks`.
@@ -225,7 +225,7 @@ async fn s41_a_client_that_goes_is_no_error_of_the_application() {
         ),
         ("gigabyte", "/"),
     ] {
-        let own = own_runtime();
+        let own = runtime_of_its_own();
         let server = TestApp::of(guest)
             .in_runtime(own.clone())
             .app(|app| app.limits.disconnect_grace = Duration::from_secs(3600))
@@ -250,7 +250,7 @@ async fn s41_a_client_that_goes_is_no_error_of_the_application() {
 #[tokio::test]
 async fn s41_a_guest_that_spins_is_stopped_a_grace_after_its_client_went() {
     for (guest, target) in [("spin_in_next", "/"), ("never_returns", "/?written")] {
-        let own = own_runtime();
+        let own = runtime_of_its_own();
         let server = TestApp::of(guest)
             .in_runtime(own.clone())
             .app(|app| {
@@ -290,7 +290,7 @@ async fn s41_the_work_of_a_request_is_not_cancelled_by_its_client() {
 #[tokio::test]
 async fn s41_close_has_a_deadline_of_its_own() {
     for target in ["/", "/?sleep"] {
-        let own = own_runtime();
+        let own = runtime_of_its_own();
         let server = TestApp::of("close_forever")
             .in_runtime(own.clone())
             .app(|app| app.limits.close_timeout = Duration::from_millis(50))
@@ -358,7 +358,7 @@ async fn s41_what_goes_wrong_in_close_leaves_the_response_valid() {
 
 #[tokio::test]
 async fn no_instance_is_left_after_any_end() {
-    let own = own_runtime();
+    let own = runtime_of_its_own();
     for (guest, target) in [
         ("hello", "/"),
         ("leaks_handles", "/"),
@@ -378,13 +378,4 @@ async fn no_instance_is_left_after_any_end() {
         })
         .await;
     }
-}
-
-/// A runtime that counts no other test's instances.
-fn own_runtime() -> Runtime {
-    Runtime::new(RuntimeConfig {
-        allocator: AllocatorChoice::OnDemand,
-        ..RuntimeConfig::default()
-    })
-    .unwrap()
 }

@@ -5,15 +5,19 @@
 //! - `body`: reading a request's body.
 //! - `body_faults`: a body that does not arrive as it should.
 //! - `bounds_of_time`: the queue for an instance, the timeouts, and slow clients.
+//! - `cache`: compiled code on disk: used, not trusted, swept.
+//! - `cli`: the command as a process: what it says, refuses, and how it ends.
 //! - `connection`: what a connection carries, until it closes or the server drains.
 //! - `environ`: the variables of a request, one by one.
 //! - `errors`: what a client that asks wrongly is told.
 //! - `expect`: `Expect: 100-continue` and other expectations.
 //! - `faults`: what a guest does wrong, what the client sees of it and what the log says.
 //! - `framing`: where a request ends, and what could make two readers differ.
-//! - `head_checks`: what it checks of them, in which order.
+//! - `head_checks`: what `start-response` checks of status and headers, in which order.
 //! - `headers`: what header fields become.
+//! - `isolation`: what a guest has of the world, and what it can write to the log.
 //! - `lifecycle`: `close`, and what a client that goes away does to a guest.
+//! - `loading`: what a component may be, and what a refused one is told.
 //! - `mounts`: which app a path reaches, and its URL as the app sees it.
 //! - `response_framing`: how a response is framed for its client, and how a transfer breaks off.
 //! - `smoke`: one request through everything.
@@ -30,6 +34,8 @@ mod blocks;
 mod body;
 mod body_faults;
 mod bounds_of_time;
+mod cache;
+mod cli;
 mod connection;
 mod environ;
 mod errors;
@@ -38,7 +44,9 @@ mod faults;
 mod framing;
 mod head_checks;
 mod headers;
+mod isolation;
 mod lifecycle;
+mod loading;
 mod mounts;
 mod response_framing;
 mod smoke;

@@ -9,6 +9,7 @@
 #[cfg(target_os = "linux")]
 pub mod alone;
 pub mod client;
+pub mod command;
 pub mod guests;
 pub mod log;
 pub mod raw;

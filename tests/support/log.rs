@@ -55,6 +55,14 @@ pub fn of_guest(request_id: &str, stream: &str) -> Vec<String> {
         .collect()
 }
 
+/// Waits until a guest of this request has written so many lines to a stream.
+pub async fn wait_of_guest(request_id: &str, stream: &str, count: usize) {
+    eventually(&format!("{count} lines of {stream}"), || {
+        (of_guest(request_id, stream).len() >= count).then_some(())
+    })
+    .await;
+}
+
 /// Waits until some guest has written this line, and returns its request's id: for a client that gets
 /// no response to know it by.
 pub async fn wait_for_guest(text: &str) -> String {
@@ -76,6 +84,11 @@ pub async fn wait(request_id: &str, part: &str) -> Line {
             .find(|line| line.message.contains(part))
     })
     .await
+}
+
+/// Whether a line of no request in particular says this; for what happens before there is one.
+pub fn says(part: &str) -> bool {
+    lines().iter().any(|line| line.message.contains(part))
 }
 
 struct Keeper;

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use wasm_gw_http::{AccessLog, AccessLogFormat, Address, Drained, HttpConfig, Server};
 use wasm_gw_protocol::Mount;
-use wasm_gw_runtime::{App, AppConfig, CacheConfig, Runtime, RuntimeConfig, Site};
+use wasm_gw_runtime::{AllocatorChoice, App, AppConfig, CacheConfig, Runtime, RuntimeConfig, Site};
 
 use crate::client::{Client, Response};
 use crate::guests::guest;
@@ -19,13 +19,27 @@ use crate::{eventually, log};
 /// proves nothing more. Compiled guests are kept between runs.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     log::keep();
-    let cache = std::path::Path::new(env!("GUESTS")).join("compiled");
     Runtime::new(RuntimeConfig {
-        cache: Some(CacheConfig::new(cache)),
+        cache: cache(),
         ..RuntimeConfig::default()
     })
     .unwrap()
 });
+
+fn cache() -> Option<CacheConfig> {
+    let folder = std::path::Path::new(env!("GUESTS")).join("compiled");
+    Some(CacheConfig::new(folder))
+}
+
+/// A runtime that counts no other test's instances, without a pool.
+pub fn runtime_of_its_own() -> Runtime {
+    Runtime::new(RuntimeConfig {
+        allocator: AllocatorChoice::OnDemand,
+        cache: cache(),
+        ..RuntimeConfig::default()
+    })
+    .unwrap()
+}
 
 /// The runtime that tests share.
 pub fn runtime() -> Runtime {

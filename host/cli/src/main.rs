@@ -12,29 +12,48 @@ mod manifest;
 mod options;
 mod printer;
 mod telemetry;
+mod usage;
 mod values;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::args::Args;
 use crate::manifest::ManifestError;
+use crate::usage::Usage;
 
 fn main() -> ExitCode {
     // clap prints its own usage errors, and ends with 2.
-    let args = Args::parse();
+    let args = Args::try_parse()
+        .map_err(with_tip)
+        .unwrap_or_else(|error| error.exit());
     match commands::run(args.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             printer::error(&error);
-            if error.is::<ManifestError>() {
+            if error.is::<ManifestError>() || error.is::<Usage>() {
                 ExitCode::from(2)
             } else {
                 ExitCode::FAILURE
             }
         }
     }
+}
+
+/// Whoever names a file and no verb wants it served.
+fn with_tip(mut error: clap::Error) -> clap::Error {
+    let given = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(given)) if error.kind() == ErrorKind::InvalidSubcommand => given,
+        _ => return error,
+    };
+    if given.ends_with(".wasm") {
+        let tip = format!("to serve it: wasm-gw serve {given}");
+        let tip = ContextValue::StyledStrs(vec![tip.into()]);
+        error.insert(ContextKind::Suggested, tip);
+    }
+    error
 }
 
 /// Ends at once, by a second signal: nothing more is waited for.

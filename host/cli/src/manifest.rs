@@ -70,6 +70,14 @@ impl ServeOptions {
         for path in files.chain(dirs).chain(one) {
             *path = folder.join(&*path);
         }
+        for address in &mut self.listen {
+            if let Some(path) = address
+                .strip_prefix("unix:")
+                .filter(|path| !path.is_empty())
+            {
+                *address = format!("unix:{}", folder.join(path).display());
+            }
+        }
     }
 }
 
@@ -122,6 +130,10 @@ mod tests {
         assert!(
             error.starts_with(":3: unknown key `qqq`; the keys here are component, mount"),
             "{error}"
+        );
+        check(
+            "[serve]\nlisten = 8080\n",
+            ":2: expected a text, or a list of texts",
         );
         let error = Manifest::parse("[serve]\ntimeout = \"soon\"\n").unwrap_err();
         assert!(

@@ -8,7 +8,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use wasm_gw_runtime::DirGrant;
 
+use crate::usage::Usage;
 use crate::values::{self, AppFile, Pair, Size, Span};
+
+/// Address space for more instances is not to be had.
+pub(crate) const MOST_INSTANCES: u32 = 10_000;
 
 /// What `serve` can be told. An option that is absent has the default that its text names.
 #[derive(Clone, Debug, Default, clap::Args, Deserialize, JsonSchema)]
@@ -31,6 +35,7 @@ pub(crate) struct ServeOptions {
     /// Where to listen: HOST:PORT or unix:/PATH; repeat it for several [default: 127.0.0.1:8080]
     #[arg(short, long, value_name = "ADDRESS")]
     #[serde(deserialize_with = "values::one_or_many")]
+    #[schemars(with = "values::OneOrMany")]
     pub(crate) listen: Vec<String>,
 
     /// An environment variable for the guest; repeat it. It gets no others
@@ -42,7 +47,7 @@ pub(crate) struct ServeOptions {
     /// A folder that the guest may use under another name; repeat it. It gets no others
     #[arg(long, value_name = "HOST::GUEST[:ro]", help_heading = "Grants")]
     #[serde(deserialize_with = "dirs")]
-    #[schemars(with = "Vec<String>")]
+    #[schemars(with = "values::OneOrMany")]
     pub(crate) dir: Vec<DirGrant>,
 
     /// A pair to add to each request's environ; repeat it. It never replaces what the request says
@@ -124,20 +129,24 @@ pub(crate) struct ServeOptions {
     pub(crate) log_format: Option<LogFormat>,
 
     /// Folder for compiled code [default: wasm-gw in the user's cache folder]
-    #[arg(long, value_name = "FOLDER", help_heading = "Compiled code")]
+    #[arg(long, value_name = "FOLDER", help_heading = "Compiled code and memory")]
     pub(crate) cache_dir: Option<PathBuf>,
 
     /// The most that the folder may hold [default: 2GiB]
-    #[arg(long, value_name = "SIZE", help_heading = "Compiled code")]
+    #[arg(long, value_name = "SIZE", help_heading = "Compiled code and memory")]
     pub(crate) cache_size: Option<Size>,
 
     /// Compile at each start
-    #[arg(long, help_heading = "Compiled code")]
+    #[arg(long, help_heading = "Compiled code and memory")]
     pub(crate) no_cache: bool,
 
     /// How instances get their memory [default: auto]
-    #[arg(long, value_name = "HOW", help_heading = "Compiled code")]
+    #[arg(long, value_name = "HOW", help_heading = "Compiled code and memory")]
     pub(crate) allocator: Option<Allocator>,
+
+    /// How a pool's slot is made new between two requests [default: auto]
+    #[arg(long, value_name = "HOW", help_heading = "Compiled code and memory")]
+    pub(crate) reset: Option<Reset>,
 }
 
 /// The form of logs.
@@ -162,6 +171,19 @@ pub(crate) enum Allocator {
     OnDemand,
 }
 
+/// How a slot is made new.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Reset {
+    /// The fastest way that is safe on this system.
+    #[default]
+    Auto,
+    /// PAGEMAP_SCAN: only where pages are known to be neither swapped out nor moved.
+    Scan,
+    /// Give all pages back.
+    Madvise,
+}
+
 fn dirs<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<DirGrant>, D::Error> {
     values::one_or_many(from)?
         .iter()
@@ -175,16 +197,17 @@ impl ServeOptions {
         fn list<T>(ours: Vec<T>, file: Vec<T>) -> Vec<T> {
             if ours.is_empty() { file } else { ours }
         }
-        // An application named on the command line replaces those of the file, in either form.
-        let (component, app) = if self.component.is_some() || !self.app.is_empty() {
-            (self.component, self.app)
+        // An application named on the command line replaces those of the file, in either form, and
+        // does not stand where they did.
+        let (component, app, mount) = if self.component.is_some() || !self.app.is_empty() {
+            (self.component, self.app, self.mount)
         } else {
-            (file.component, file.app)
+            (file.component, file.app, self.mount.or(file.mount))
         };
         Self {
             component,
             app,
-            mount: self.mount.or(file.mount),
+            mount,
             listen: list(self.listen, file.listen),
             env: list(self.env, file.env),
             dir: list(self.dir, file.dir),
@@ -211,6 +234,89 @@ impl ServeOptions {
             cache_size: self.cache_size.or(file.cache_size),
             no_cache: self.no_cache || file.no_cache,
             allocator: self.allocator.or(file.allocator),
+            reset: self.reset.or(file.reset),
         }
+    }
+
+    /// Refuses what could serve nobody.
+    pub(crate) fn check(&self) -> Result<(), Usage> {
+        let numbers = [
+            ("concurrency", self.concurrency.map(u64::from)),
+            (
+                "max-connections",
+                self.max_connections.map(|number| number as u64),
+            ),
+            ("memory", self.memory.map(|size| size.0)),
+            ("max-target", self.max_target.map(|size| size.0)),
+        ];
+        let times = [
+            ("timeout", self.timeout),
+            ("max-duration", self.max_duration),
+            ("header-timeout", self.header_timeout),
+            ("body-timeout", self.body_timeout),
+            ("write-timeout", self.write_timeout),
+        ];
+        let zero = numbers
+            .iter()
+            .find(|(_, number)| *number == Some(0))
+            .map(|(name, _)| name);
+        let none = |(_, time): &&(_, Option<Span>)| time.is_some_and(|time| time.0.is_zero());
+        if let Some(name) = zero.or_else(|| times.iter().find(none).map(|(name, _)| name)) {
+            return Err(Usage::of(format!(
+                "{name} of 0 would serve nobody; leave it out for the default"
+            )));
+        }
+        if self
+            .concurrency
+            .is_some_and(|number| number > MOST_INSTANCES)
+        {
+            return Err(Usage::of(format!(
+                "concurrency can be at most {MOST_INSTANCES}: there is address space for no more instances"
+            )));
+        }
+        match self.server_name.as_deref() {
+            Some(name) if name.is_empty() || name.contains(['/', '@', ',', ' ']) => Err(Usage::of(
+                format!("server-name `{name}` is no name of a host: write example.com"),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(component: &str, mount: Option<&str>) -> ServeOptions {
+        ServeOptions {
+            component: Some(component.into()),
+            mount: mount.map(str::to_owned),
+            ..ServeOptions::default()
+        }
+    }
+
+    #[test]
+    fn an_application_of_the_command_line_does_not_stand_at_the_file_s_mount() {
+        let file = || named("file.wasm", Some("/file"));
+        let options = named("given.wasm", None).over(file());
+        assert_eq!(
+            (options.component, options.mount),
+            (Some("given.wasm".into()), None)
+        );
+
+        let app = ServeOptions {
+            app: vec!["/a=a.wasm".parse().unwrap()],
+            ..ServeOptions::default()
+        };
+        let options = app.over(file());
+        assert_eq!((options.component, options.mount), (None, None));
+
+        let elsewhere = ServeOptions {
+            mount: Some("/b".to_owned()),
+            ..ServeOptions::default()
+        };
+        let options = elsewhere.over(file());
+        assert_eq!(options.component, Some("file.wasm".into()));
+        assert_eq!(options.mount.as_deref(), Some("/b"));
     }
 }

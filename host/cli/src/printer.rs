@@ -1,7 +1,6 @@
 //! The only place that prints. stdout is for what was asked for; stderr for all that is said beside.
-#![expect(clippy::print_stderr, reason = "this is the place that prints")]
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 /// One message for a person: what went wrong, and its causes.
 pub(crate) fn error(error: &anyhow::Error) {
@@ -10,25 +9,32 @@ pub(crate) fn error(error: &anyhow::Error) {
     } else {
         "error"
     };
-    eprintln!("{label}: {error:#}");
+    say(&format!("{label}: {error:#}"));
 }
 
 /// A document that was asked for.
 pub(crate) fn document(value: &serde_json::Value) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value)?;
-    writeln!(out)?;
-    Ok(())
+    let text = serde_json::to_string_pretty(value)?;
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        // Whoever reads has seen enough, as `head` has.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
 }
 
 /// Lines about a server that is starting, for a person.
 pub(crate) fn lines(lines: &[String]) {
     for line in lines {
-        eprintln!("{line}");
+        say(line);
     }
 }
 
 /// The same for a program: one JSON object on one line.
 pub(crate) fn json_line(value: &serde_json::Value) {
-    eprintln!("{value}");
+    say(&value.to_string());
+}
+
+/// A line on stderr. If nobody is there to read it, that is no reason to end.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

@@ -137,13 +137,15 @@ pub(crate) fn apps<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<AppFile>, D
 }
 
 /// One or several, as people write either.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a text, or a list of texts")]
+pub(crate) enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// One or several, as a list.
 pub(crate) fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum OneOrMany {
-        One(String),
-        Many(Vec<String>),
-    }
     Ok(match OneOrMany::deserialize(from)? {
         OneOrMany::One(one) => vec![one],
         OneOrMany::Many(many) => many,

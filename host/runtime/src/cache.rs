@@ -2,21 +2,23 @@
 //!
 //! Compiled code runs outside the sandbox, so what is mapped must be what was compiled. An entry's
 //! name is a digest of the component and of all that decides the code; beside it stands a keyed
-//! BLAKE3 of the code, made with a key that only this user can read. An entry is opened once, and
-//! checked and mapped by that one descriptor. Folder, key and entries that another user could write
-//! are refused. Whatever is wrong with an entry, the answer is to compile again.
+//! BLAKE3 of name and code, made with a key that only this user can read. The folder and each entry are
+//! opened once, and checked and used by that one descriptor. Folder, key and entries that another
+//! user could write are refused. Whatever is wrong with an entry, the answer is to compile again.
 
-use std::fs::{self, File, OpenOptions};
+mod folder;
+
+use std::fs::File;
 use std::hash::{Hash, Hasher};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use self::folder::{Folder, others_may_read};
 use crate::config::CacheConfig;
 use crate::engine::DENSE_IMAGE;
 
@@ -40,8 +42,9 @@ pub enum CacheUse {
 /// The folder, ready for use.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    config: CacheConfig,
+    folder: Folder,
     key: [u8; 32],
+    max_bytes: u64,
 }
 
 /// What is wrong with the folder, or with an entry.
@@ -49,33 +52,46 @@ pub(crate) struct Cache {
 pub(crate) enum CacheError {
     #[error("{}: {source}", .path.display())]
     Io { path: PathBuf, source: io::Error },
-    #[error("{} is not this user's alone (chmod go-w it, and the key go-rwx)", .0.display())]
-    Unsafe(PathBuf),
+    #[error("{} belongs to another user; use another folder", .0.display())]
+    Foreign(PathBuf),
+    #[error("other users may write to {path}; chmod go-w {path}", path = .0.display())]
+    Writable(PathBuf),
+    #[error("other users may read {}, which is no secret then; remove it", .0.display())]
+    Readable(PathBuf),
+    #[error("{} is no key; remove it", .0.display())]
+    NoKey(PathBuf),
     #[error("{} is not what was stored", .0.display())]
     Altered(PathBuf),
     #[error("{} cannot be mapped: {message}", .path.display())]
     Unmappable { path: PathBuf, message: String },
 }
 
-/// Adds the path to an I/O error.
-fn at(path: &Path) -> impl FnOnce(io::Error) -> CacheError {
-    let path = path.to_owned();
-    |source| CacheError::Io { path, source }
+impl CacheError {
+    fn io(path: &Path, source: io::Error) -> Self {
+        CacheError::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
 }
 
 impl Cache {
     /// Opens the folder, which is made when it is missing, and its key.
     pub(crate) fn open(config: CacheConfig) -> Result<Self, CacheError> {
-        let dir = &config.dir;
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(at(dir))?;
-        let folder = fs::metadata(dir).map_err(at(dir))?;
-        refuse_shared(dir, &folder)?;
-        let key = read_or_make_key(&dir.join(KEY))?;
-        Ok(Self { config, key })
+        let folder = Folder::open(&config.dir)?;
+        let key = match read_key(&folder)? {
+            Some(key) => key,
+            None => {
+                folder.create(KEY, &new_key()?)?;
+                // Another process may have been faster, and then its key counts.
+                read_key(&folder)?.ok_or_else(|| CacheError::NoKey(folder.path(KEY)))?
+            }
+        };
+        Ok(Self {
+            folder,
+            key,
+            max_bytes: config.max_bytes,
+        })
     }
 
     /// The component, from the cache or compiled.
@@ -88,14 +104,14 @@ impl Cache {
         engine: &Engine,
         bytes: &[u8],
     ) -> wasmtime::Result<(Component, CacheUse)> {
-        let name = entry_name(engine, bytes);
-        match self.find(engine, &name) {
+        let entry = entry_name(engine, bytes);
+        match self.find(engine, &entry) {
             Ok(Some(component)) => return Ok((component, CacheUse::Hit)),
             Ok(None) => {}
             Err(error) => tracing::warn!("compiling again: {error}"),
         }
         let component = compile(engine, bytes)?;
-        let used = match self.store(&name, &component.serialize()?) {
+        let used = match self.store(&entry, &component.serialize()?) {
             Ok(()) => CacheUse::Stored,
             Err(error) => {
                 tracing::warn!("the compiled code is not kept: {error}");
@@ -105,27 +121,22 @@ impl Cache {
         Ok((component, used))
     }
 
-    fn path(&self, name: &str, kind: &str) -> PathBuf {
-        self.config.dir.join(format!("{name}.{kind}"))
-    }
-
-    fn find(&self, engine: &Engine, name: &str) -> Result<Option<Component>, CacheError> {
-        let path = self.path(name, CODE);
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(at(&path)(error)),
+    fn find(&self, engine: &Engine, entry: &str) -> Result<Option<Component>, CacheError> {
+        let (code, tag) = (named(entry, CODE), named(entry, TAG));
+        let Some((mut file, _)) = self.folder.file(&code)? else {
+            return Ok(None);
         };
-        let metadata = file.metadata().map_err(at(&path))?;
-        refuse_shared(&path, &metadata)?;
-
-        let tag_path = self.path(name, TAG);
-        let expected = fs::read(&tag_path).map_err(at(&tag_path))?;
-        let expected: [u8; 32] = expected
-            .try_into()
-            .map_err(|_| CacheError::Altered(tag_path))?;
-        let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        hasher.update_reader(&mut file).map_err(at(&path))?;
+        // Code without a tag is half an entry: its process ended between the two.
+        let Some((mut tag_file, _)) = self.folder.file(&tag)? else {
+            return Ok(None);
+        };
+        let expected = self.folder.exactly::<32>(&tag, &mut tag_file)?;
+        let expected = expected.ok_or_else(|| CacheError::Altered(self.folder.path(&tag)))?;
+        let path = self.folder.path(&code);
+        let mut hasher = self.hasher(entry);
+        hasher
+            .update_reader(&mut file)
+            .map_err(|error| CacheError::io(&path, error))?;
         // `blake3::Hash` compares in constant time.
         if hasher.finalize() != blake3::Hash::from_bytes(expected) {
             return Err(CacheError::Altered(path));
@@ -136,54 +147,46 @@ impl Cache {
         Ok(Some(component))
     }
 
-    fn store(&self, name: &str, code: &[u8]) -> Result<(), CacheError> {
-        let tag = blake3::keyed_hash(&self.key, code);
+    fn store(&self, entry: &str, code: &[u8]) -> Result<(), CacheError> {
+        let tag = self.hasher(entry).update(code).finalize();
         // The tag goes last: an entry without one is compiled again.
-        self.write_atomically(&self.path(name, CODE), code)?;
-        self.write_atomically(&self.path(name, TAG), tag.as_bytes())?;
-        self.sweep(name);
+        self.folder.replace(&named(entry, CODE), code)?;
+        self.folder.replace(&named(entry, TAG), tag.as_bytes())?;
+        self.sweep(entry);
         Ok(())
     }
 
-    fn write_atomically(&self, path: &Path, bytes: &[u8]) -> Result<(), CacheError> {
-        let unfinished = path.with_extension(format!("{}.unfinished", std::process::id()));
-        let written = create_private(&unfinished)
-            .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_data()))
-            .and_then(|()| fs::rename(&unfinished, path));
-        written.map_err(|error| {
-            let _ = fs::remove_file(&unfinished);
-            at(path)(error)
-        })
+    /// Of an entry's code. The entry's name is in it: code is good only for what it was made from.
+    fn hasher(&self, entry: &str) -> blake3::Hasher {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(entry.as_bytes());
+        hasher
     }
 
     /// Removes the entries that were not used for longest until the rest fits. The one just stored
-    /// stays, even if it alone is too large.
+    /// stays, even if it alone is too large. What is no entry of ours stays too: people name the
+    /// strangest folders.
     fn sweep(&self, keep: &str) {
-        let Ok(folder) = fs::read_dir(&self.config.dir) else {
-            return;
-        };
-        let mut entries: Vec<(SystemTime, u64, PathBuf)> = folder
-            .filter_map(|entry| {
-                let entry = entry.ok()?;
-                let metadata = entry.metadata().ok()?;
-                let path = entry.path();
-                let is_code = path.extension().is_some_and(|kind| kind == CODE);
-                is_code.then(|| Some((metadata.modified().ok()?, metadata.len(), path)))?
-            })
+        self.folder.tidy();
+        let mut entries: Vec<_> = self
+            .folder
+            .entries()
+            .into_iter()
+            .filter(|file| entry_of(&file.name, CODE).is_some())
             .collect();
-        entries.sort();
-        let mut total: u64 = entries.iter().map(|(_, size, _)| size).sum();
-        for (_, size, path) in entries {
-            if total <= self.config.max_bytes {
+        entries.sort_by_key(|file| file.modified);
+        let mut total: u64 = entries.iter().map(|file| file.size).sum();
+        for file in entries {
+            if total <= self.max_bytes {
                 return;
             }
-            if path.file_stem().is_some_and(|stem| stem == keep) {
+            let Some(entry) = entry_of(&file.name, CODE).filter(|&entry| entry != keep) else {
                 continue;
-            }
+            };
             // Tag first: half an entry is then no entry.
-            let _ = fs::remove_file(path.with_extension(TAG));
-            if fs::remove_file(&path).is_ok() {
-                total -= size;
+            self.folder.remove(&named(entry, TAG));
+            if self.folder.remove(&file.name) {
+                total -= file.size;
             }
         }
     }
@@ -196,6 +199,17 @@ pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Compone
         bytes.len().div_ceil(1024)
     );
     Component::new(engine, bytes)
+}
+
+fn named(entry: &str, kind: &str) -> String {
+    format!("{entry}.{kind}")
+}
+
+/// The entry that a file of this kind belongs to, if it is one of a cache.
+fn entry_of<'a>(file: &'a str, kind: &str) -> Option<&'a str> {
+    let entry = file.strip_suffix(kind)?.strip_suffix('.')?;
+    let is_digest = entry.len() == 64 && entry.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_digest.then_some(entry)
 }
 
 /// Maps the very file that was checked: by its descriptor, not by its name.
@@ -235,58 +249,56 @@ fn entry_name(engine: &Engine, bytes: &[u8]) -> String {
     name.finalize().to_hex().to_string()
 }
 
-/// Refuses what another user could have written.
-fn refuse_shared(path: &Path, metadata: &fs::Metadata) -> Result<(), CacheError> {
-    /// Write permission for the group and for all others.
-    const OTHERS_MAY_WRITE: u32 = 0o022;
-    let ours = own_user().is_some_and(|user| metadata.uid() == user || metadata.uid() == 0);
-    if ours && metadata.mode() & OTHERS_MAY_WRITE == 0 {
-        Ok(())
-    } else {
-        Err(CacheError::Unsafe(path.to_owned()))
+/// The folder's key, if it has one.
+fn read_key(folder: &Folder) -> Result<Option<[u8; 32]>, CacheError> {
+    let Some((mut file, facts)) = folder.file(KEY)? else {
+        return Ok(None);
+    };
+    if others_may_read(&facts) {
+        return Err(CacheError::Readable(folder.path(KEY)));
+    }
+    match folder.exactly(KEY, &mut file)? {
+        Some(key) => Ok(Some(key)),
+        None => Err(CacheError::NoKey(folder.path(KEY))),
     }
 }
 
-/// The effective user of this process, by the owner of its own entry in `/proc`.
-fn own_user() -> Option<u32> {
-    Some(fs::metadata("/proc/self/fd").ok()?.uid())
-}
-
-fn create_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-}
-
-/// The key of this folder, made when it is missing. Two processes that start at once agree on one:
-/// a link, unlike a rename, does not replace what is there.
-fn read_or_make_key(path: &Path) -> Result<[u8; 32], CacheError> {
-    if !path.exists() {
-        let unfinished = path.with_extension(format!("{}.unfinished", std::process::id()));
-        let made = make_key(&unfinished).and_then(|()| match fs::hard_link(&unfinished, path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => Ok(()),
-        });
-        let _ = fs::remove_file(&unfinished);
-        made.map_err(at(path))?;
-    }
-    let mut file = File::open(path).map_err(at(path))?;
-    let metadata = file.metadata().map_err(at(path))?;
-    refuse_shared(path, &metadata)?;
-    if metadata.mode() & 0o077 != 0 {
-        return Err(CacheError::Unsafe(path.to_owned()));
-    }
+fn new_key() -> Result<[u8; 32], CacheError> {
+    let source = Path::new("/dev/urandom");
     let mut key = [0; 32];
-    file.read_exact(&mut key).map_err(at(path))?;
+    File::open(source)
+        .and_then(|mut random| random.read_exact(&mut key))
+        .map_err(|error| CacheError::io(source, error))?;
     Ok(key)
 }
 
-fn make_key(path: &Path) -> io::Result<()> {
-    let mut key = [0; 32];
-    File::open("/dev/urandom")?.read_exact(&mut key)?;
-    let mut file = create_private(path)?;
-    file.write_all(&key)?;
-    file.sync_data()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_of_one_component_and_one_way_to_compile_it() {
+        let engine = |config: &wasmtime::Config| Engine::new(config).unwrap();
+        let ours = engine(&crate::engine::base_config());
+        let name = entry_name(&ours, b"one");
+        let same = engine(&crate::engine::base_config());
+        assert_eq!(entry_name(&same, b"one"), name);
+        assert_ne!(entry_name(&ours, b"two"), name);
+
+        let mut settings = crate::engine::base_config();
+        settings.epoch_interruption(false);
+        assert_ne!(entry_name(&engine(&settings), b"one"), name);
+        let mut features = crate::engine::base_config();
+        features.wasm_simd(false).wasm_relaxed_simd(false);
+        assert_ne!(entry_name(&engine(&features), b"one"), name);
+    }
+
+    #[test]
+    fn a_file_of_a_cache_is_known_by_its_name() {
+        let entry = "0123456789abcdef".repeat(4);
+        assert_eq!(entry_of(&named(&entry, CODE), CODE), Some(entry.as_str()));
+        for other in ["mine.cwasm", "key", ".cwasm", &entry, &named(&entry, TAG)] {
+            assert_eq!(entry_of(other, CODE), None, "{other}");
+        }
+    }
 }

@@ -57,6 +57,12 @@ pub enum ComponentError {
         /// What it seems to be instead, and what to do.
         hint: &'static str,
     },
+    /// It wraps an application, and none is plugged in.
+    #[error(
+        "this component is middleware: it imports `{APP}` and nothing is plugged in there; \
+         compose it with an application, as by `wac plug --plug app.wasm middleware.wasm -o both.wasm`"
+    )]
+    UnpluggedMiddleware,
     /// It asks for what this host does not have.
     #[error(
         "this component imports {}, which this host does not offer; \
@@ -77,7 +83,7 @@ pub enum ComponentError {
     /// It needs more than its limits allow before it has done anything.
     #[error(
         "this component starts with {needed} bytes of memory and may have {allowed}; \
-         raise the memory limit"
+         raise the memory limit (`serve --memory`)"
     )]
     TooMuchMemory {
         /// What it declares, in bytes.
@@ -150,8 +156,7 @@ fn check_names(engine: &Engine, component: &Component) -> Result<(), ComponentEr
         .exports(engine)
         .map(|(name, _)| name.to_owned())
         .collect();
-    let is_app = |name: &String| is_offered(name) && name.starts_with("wasm-gw:gateway/app@");
-    if !found.iter().any(is_app) {
+    if !found.iter().any(|name| is_app(name)) {
         let exports = |part: &str| found.iter().any(|name| name.starts_with(part));
         let hint = if exports("wasi:http/") {
             ": a WASI HTTP component, which this version does not run yet"
@@ -171,17 +176,29 @@ fn check_names(engine: &Engine, component: &Component) -> Result<(), ComponentEr
         .collect();
     if missing.is_empty() {
         Ok(())
+    } else if missing.iter().any(|name| is_app(name)) {
+        Err(ComponentError::UnpluggedMiddleware)
     } else {
         Err(ComponentError::UnknownImport { missing })
     }
 }
 
+/// Whether this is the application's interface, which a host imports and never offers.
+fn is_app(name: &str) -> bool {
+    let [(package, line), ..] = OFFERED;
+    let version = name
+        .strip_prefix(package)
+        .and_then(|rest| rest.strip_prefix("app@"));
+    version.is_some_and(|version| version.starts_with(line))
+}
+
 fn is_offered(name: &str) -> bool {
-    OFFERED.iter().any(|(package, line)| {
-        name.strip_prefix(package)
-            .and_then(|rest| rest.split_once('@'))
-            .is_some_and(|(_, version)| version.starts_with(line))
-    })
+    !is_app(name)
+        && OFFERED.iter().any(|(package, line)| {
+            name.strip_prefix(package)
+                .and_then(|rest| rest.split_once('@'))
+                .is_some_and(|(_, version)| version.starts_with(line))
+        })
 }
 
 fn check_memory(component: &Component, limits: &InstanceLimits) -> Result<(), ComponentError> {
@@ -212,6 +229,7 @@ mod tests {
         check("wasi:http/outgoing-handler@0.2.0", false);
         check("wasi:io/streams", false);
         check("acme:thing/unknown", false);
+        check("wasm-gw:gateway/app@0.1.0", false);
     }
 
     #[test]

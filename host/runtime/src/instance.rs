@@ -97,7 +97,10 @@ impl State {
                 return Err(Expired::Disconnected.into());
             }
         }
-        Ok(UpdateDeadline::Yield(1))
+        // tokio's own yield lets it look at the sockets before the guest's next turn; after a plain
+        // wake-up it may not do so for dozens of turns.
+        let others = Box::pin(tokio::task::yield_now());
+        Ok(UpdateDeadline::YieldCustom(1, others))
     }
 }
 

@@ -18,7 +18,8 @@ pub struct InstanceLimits {
     /// Live handles to host resources (`environ`, `input`, streams of WASI, ...), and as many to
     /// resources of the guest's own.
     pub handles: usize,
-    /// Host memory behind those handles in bytes: copies of `environ`, bodies made of bytes.
+    /// Host memory behind those handles in bytes: copies of `environ`, bodies made of bytes, what
+    /// recorders have heard.
     pub host_bytes: usize,
     /// The largest block of a response body in bytes.
     pub block: usize,

@@ -2,19 +2,21 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use http::HeaderValue;
 use tokio::signal::unix::{SignalKind, signal};
 use wasm_gw_http::{AccessLog, AccessLogFormat, Address, HttpConfig, Server};
 use wasm_gw_protocol::{Environ, HeadLimits, Mount};
 use wasm_gw_runtime::{
-    AllocatorChoice, App, AppConfig, CacheConfig, CacheUse, Grants, InstanceLimits, Runtime,
-    RuntimeConfig, SERVER_SOFTWARE, Site,
+    AllocatorChoice, App, AppConfig, CacheConfig, CacheUse, Grants, InstanceLimits, ResetChoice,
+    Runtime, RuntimeConfig, SERVER_SOFTWARE, Site,
 };
 
 use crate::manifest::{MANIFEST, Manifest};
-use crate::options::{Allocator, LogFormat, ServeOptions};
+use crate::options::{Allocator, LogFormat, MOST_INSTANCES, Reset, ServeOptions};
+use crate::usage::Usage;
 use crate::values::{AppFile, Pair, Size, Span};
 use crate::{printer, telemetry};
 
@@ -50,7 +52,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
             .over(Manifest::read(Path::new(MANIFEST))?.serve),
         None => args.options,
     };
+    options.check()?;
     let files = files(&options)?;
+    let addresses = addresses(&options)?;
     let format = options.log_format.unwrap_or_default();
     telemetry::start(format);
 
@@ -59,7 +63,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         .thread_name("wasm-gw")
         .build()
         .context("cannot start threads")?;
-    let served = tokio.block_on(serve(options, files, format));
+    let served = tokio.block_on(serve(options, files, &addresses, format));
     // A compilation that a signal came before is not waited for.
     tokio.shutdown_background();
     served
@@ -68,11 +72,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
 async fn serve(
     options: ServeOptions,
     files: Vec<AppFile>,
+    addresses: &[Address],
     format: LogFormat,
 ) -> anyhow::Result<()> {
     let mut stop = Stop::listen()?;
     // An address that is taken is found out before minutes are spent on a large component.
-    let server = Server::bind(&addresses(&options)?, http(&options)?)?;
+    let server = Server::bind(addresses, http(&options))?;
     let options = Arc::new(options);
     let loading = tokio::task::spawn_blocking({
         let options = Arc::clone(&options);
@@ -82,19 +87,26 @@ async fn serve(
         loaded = loading => loaded??,
         () = stop.one() => return Ok(()),
     };
+    let site = Site::new(apps.clone()).map_err(Usage::of)?;
     announce(&options, &server, &runtime, &apps, format);
-    let drained = server.serve(Site::new(apps)?, stop.requested()).await?;
+    let drained = server.serve(site, stop.requested()).await?;
     if drained.cut > 0 {
         tracing::warn!(
             "{} requests were cut off: the graceful timeout was over",
             drained.cut
         );
     }
+    // A response may have ended before its guest: `close` comes after it (S41).
+    let close = InstanceLimits::default().close_timeout + Duration::from_secs(1);
+    if tokio::time::timeout(close, runtime.idle()).await.is_err() {
+        let instances = runtime.instances();
+        tracing::warn!("{instances} instances were still running and are ended");
+    }
     Ok(())
 }
 
 /// The components and their mounts.
-fn files(options: &ServeOptions) -> anyhow::Result<Vec<AppFile>> {
+fn files(options: &ServeOptions) -> Result<Vec<AppFile>, Usage> {
     let mut files = options.app.clone();
     match (&options.component, &options.mount) {
         (Some(component), mount) => files.push(AppFile {
@@ -102,17 +114,27 @@ fn files(options: &ServeOptions) -> anyhow::Result<Vec<AppFile>> {
             file: component.clone(),
         }),
         (None, Some(mount)) => {
-            bail!("--mount {mount} has no component; write --app {mount}=FILE, or name one file")
+            return Err(Usage::of(format!(
+                "--mount {mount} has no component; write --app {mount}=FILE, or name one file"
+            )));
         }
         (None, None) => {}
     }
     if files.is_empty() {
-        bail!(
+        return Err(Usage::of(format!(
             "nothing to serve: name a component (wasm-gw serve app.wasm), or set \
              `component` under [serve] in {MANIFEST}"
-        );
+        )));
+    }
+    for file in &files {
+        mount(file)?;
     }
     Ok(files)
+}
+
+fn mount(file: &AppFile) -> Result<Mount, Usage> {
+    let mount = Mount::parse(&file.mount);
+    mount.map_err(|error| Usage::of(format!("mount `{}`: {error}", file.mount)))
 }
 
 fn limits(options: &ServeOptions) -> InstanceLimits {
@@ -140,10 +162,10 @@ fn runtime(
     limits: &InstanceLimits,
     apps: usize,
 ) -> anyhow::Result<Runtime> {
-    /// Address space for more is not to be had.
-    const MOST: usize = 10_000;
     let concurrency = app_concurrency(options);
-    let instances = concurrency.saturating_mul(apps).clamp(1, MOST);
+    let instances = concurrency
+        .saturating_mul(apps)
+        .clamp(1, MOST_INSTANCES as usize);
     let cache = match &options.cache_dir {
         _ if options.no_cache => None,
         Some(dir) => Some(dir.clone()),
@@ -155,6 +177,11 @@ fn runtime(
         allocator: match options.allocator.unwrap_or_default() {
             Allocator::Auto => AllocatorChoice::Auto,
             Allocator::OnDemand => AllocatorChoice::OnDemand,
+        },
+        reset: match options.reset.unwrap_or_default() {
+            Reset::Auto => ResetChoice::Auto,
+            Reset::Scan => ResetChoice::Scan,
+            Reset::Madvise => ResetChoice::Madvise,
         },
         cache: cache.map(|dir| {
             let mut cache = CacheConfig::new(dir);
@@ -206,7 +233,7 @@ fn load_one(
     let component = std::fs::read(&file.file)?;
     let name = file.file.file_stem().unwrap_or(file.file.as_os_str());
     let mut config = AppConfig::new(name.to_string_lossy());
-    config.mount = Mount::parse(&file.mount)?;
+    config.mount = mount(file)?;
     config.limits = limits.clone();
     config.concurrency = app_concurrency(options);
     if let Some(queue) = options.queue {
@@ -220,7 +247,8 @@ fn load_one(
         dirs: options.dir.clone(),
     };
     for Pair(name, value) in &options.environ {
-        Environ::check_extra(name, value)?;
+        Environ::check_extra(name, value)
+            .map_err(|error| Usage::of(format!("environ `{name}`: {error}")))?;
     }
     config.environ = pairs(&options.environ);
     config.server_name = options.server_name.clone();
@@ -237,21 +265,18 @@ fn pairs(pairs: &[Pair]) -> Vec<(String, String)> {
         .collect()
 }
 
-fn addresses(options: &ServeOptions) -> anyhow::Result<Vec<Address>> {
+fn addresses(options: &ServeOptions) -> Result<Vec<Address>, Usage> {
+    let parse = |text: &str| text.parse().map_err(Usage::of);
     if options.listen.is_empty() {
-        return Ok(vec![LISTEN.parse()?]);
+        return Ok(vec![parse(LISTEN)?]);
     }
-    let parsed = options.listen.iter().map(|text| text.parse());
-    Ok(parsed.collect::<Result<_, _>>()?)
+    options.listen.iter().map(|text| parse(text)).collect()
 }
 
-fn http(options: &ServeOptions) -> anyhow::Result<HttpConfig> {
+fn http(options: &ServeOptions) -> HttpConfig {
     let default = HttpConfig::default();
     let time = |option: Option<Span>, default| option.map_or(default, |time| time.0);
-    if options.max_connections == Some(0) {
-        bail!("--max-connections 0 would accept nobody");
-    }
-    Ok(HttpConfig {
+    HttpConfig {
         head: HeadLimits {
             target: options.max_target.map_or(default.head.target, bytes),
             ..default.head
@@ -271,7 +296,7 @@ fn http(options: &ServeOptions) -> anyhow::Result<HttpConfig> {
             std::io::stdout(),
         )),
         ..default
-    })
+    }
 }
 
 /// Says where the server listens, what it serves and what holds for it.

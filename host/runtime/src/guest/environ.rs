@@ -16,6 +16,16 @@ pub struct GuestEnviron {
     pub(crate) input: Input,
 }
 
+/// What one variable takes beside its bytes: its place in the list, and two allocations.
+const VARIABLE: usize = 128;
+
+impl GuestEnviron {
+    /// The host memory that keeping it costs.
+    fn cost(&self) -> usize {
+        self.vars.size() + self.vars.len() * VARIABLE
+    }
+}
+
 /// `wsgi.errors`. There is one log a request, so the handle has nothing in it.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub struct Errors;
@@ -33,7 +43,7 @@ impl HostEnviron for State {
         self.push_environ(GuestEnviron {
             vars,
             flags,
-            input: Input::of_body(None),
+            input: Input::of_body(None, 0),
         })
     }
 
@@ -60,9 +70,9 @@ impl HostEnviron for State {
         value: String,
     ) -> wasmtime::Result<Result<(), String>> {
         let environ = self.table.get_mut(&environ)?;
-        let before = environ.vars.size();
+        let before = environ.cost();
         let set = environ.vars.set(name, value);
-        let after = environ.vars.size();
+        let after = environ.cost();
         self.host_bytes.release(before);
         self.host_bytes.charge(after)?;
         Ok(set.map_err(|error| error.to_string()))
@@ -70,9 +80,9 @@ impl HostEnviron for State {
 
     fn remove(&mut self, environ: Resource<GuestEnviron>, name: String) -> wasmtime::Result<()> {
         let environ = self.table.get_mut(&environ)?;
-        let before = environ.vars.size();
+        let before = environ.cost();
         environ.vars.remove(&name);
-        self.host_bytes.release(before - environ.vars.size());
+        self.host_bytes.release(before - environ.cost());
         Ok(())
     }
 
@@ -116,7 +126,7 @@ impl HostEnviron for State {
 
     fn drop(&mut self, environ: Resource<GuestEnviron>) -> wasmtime::Result<()> {
         let environ = self.table.delete(environ)?;
-        self.host_bytes.release(environ.vars.size());
+        self.host_bytes.release(environ.cost());
         self.host_bytes.release(environ.input.released());
         Ok(())
     }
@@ -128,7 +138,7 @@ impl State {
         &mut self,
         environ: GuestEnviron,
     ) -> wasmtime::Result<Resource<GuestEnviron>> {
-        self.host_bytes.charge(environ.vars.size())?;
+        self.host_bytes.charge(environ.cost())?;
         Ok(self.table.push(environ)?)
     }
 }

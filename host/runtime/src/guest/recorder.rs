@@ -31,8 +31,8 @@ impl HostRecorder for State {
     }
 
     fn take_written(&mut self, recorder: Resource<Recorder>) -> wasmtime::Result<Vec<Vec<u8>>> {
-        let (written, bytes) = self.table.get(&recorder)?.0.take_written();
-        self.host_bytes.release(bytes);
+        let (written, released) = self.table.get(&recorder)?.0.take_written();
+        self.host_bytes.release(released);
         Ok(written)
     }
 
@@ -42,7 +42,8 @@ impl HostRecorder for State {
     }
 
     fn drop(&mut self, recorder: Resource<Recorder>) -> wasmtime::Result<()> {
-        self.table.delete(recorder)?;
+        let released = self.table.delete(recorder)?.0.released();
+        self.host_bytes.release(released);
         Ok(())
     }
 }

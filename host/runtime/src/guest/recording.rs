@@ -8,11 +8,15 @@ use wasm_gw_protocol::{Exchange, RequestKind, ResponseLimits, StartError};
 
 use super::bindings::wasm_gw::gateway::recording::Started;
 use super::bindings::wasm_gw::gateway::types::{Exception, WriteError};
+use crate::limits::{HostBytes, HostBytesExceeded};
 
 /// The most that a wrapped application may write before the wrapping one looks, in bytes.
 const WRITTEN: usize = 16 << 20;
-/// And in blocks, since an empty one costs memory too.
+/// And in blocks, since an empty one costs memory too: about this much.
 const BLOCKS: usize = 10_000;
+const BLOCK: usize = 64;
+/// What one header takes beside its bytes, which are kept twice: as given, and checked.
+const HEADER: usize = 256;
 
 /// What one recorder has heard. Clones share it.
 #[derive(Clone)]
@@ -24,6 +28,8 @@ struct Heard {
     written: Vec<Vec<u8>>,
     written_bytes: usize,
     committed: bool,
+    /// Host memory charged for what was started and what was written.
+    charged: [usize; 2],
 }
 
 impl Recording {
@@ -38,6 +44,7 @@ impl Recording {
             written: Vec::new(),
             written_bytes: 0,
             committed: false,
+            charged: [0; 2],
         })))
     }
 
@@ -45,38 +52,54 @@ impl Recording {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The answer to the wrapped application, and what it says is kept at the cost of the guest.
     pub(crate) fn start(
         &self,
         status: String,
         headers: Vec<(String, String)>,
         exc_info: Option<Exception>,
-    ) -> Result<(), StartError> {
-        let mut heard = self.lock();
+        host_bytes: &mut HostBytes,
+    ) -> Result<Result<(), StartError>, HostBytesExceeded> {
+        let heard = &mut *self.lock();
         if heard.committed && exc_info.is_some() {
-            return Err(StartError::HeadersSent);
+            return Ok(Err(StartError::HeadersSent));
         }
         let fields = headers
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()));
-        heard.rules.start(&status, fields, exc_info.is_some())?;
-        heard.started = Some(Started {
+        if let Err(refused) = heard.rules.start(&status, fields, exc_info.is_some()) {
+            return Ok(Err(refused));
+        }
+        let started = Started {
             status,
             headers,
             exc_info,
-        });
-        Ok(())
+        };
+        let [charged, _] = &mut heard.charged;
+        host_bytes.release(std::mem::take(charged));
+        host_bytes.charge(cost(&started))?;
+        *charged = cost(&started);
+        heard.started = Some(started);
+        Ok(Ok(()))
     }
 
-    pub(crate) fn write(&self, block: Vec<u8>) -> Result<(), WriteError> {
-        let mut heard = self.lock();
+    /// The same for a block.
+    pub(crate) fn write(
+        &self,
+        block: Vec<u8>,
+        host_bytes: &mut HostBytes,
+    ) -> Result<Result<(), WriteError>, HostBytesExceeded> {
+        let heard = &mut *self.lock();
         let total = heard.written_bytes.saturating_add(block.len());
         if total > WRITTEN || heard.written.len() == BLOCKS {
             let message = "too much was written before the middleware took it".to_owned();
-            return Err(WriteError::Other(message));
+            return Ok(Err(WriteError::Other(message)));
         }
+        host_bytes.charge(block.len() + BLOCK)?;
+        heard.charged[1] += block.len() + BLOCK;
         heard.written_bytes = total;
         heard.written.push(block);
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// The latest successful start.
@@ -84,15 +107,37 @@ impl Recording {
         self.lock().started.clone()
     }
 
-    /// The blocks written since the last call, and their size in bytes.
+    /// The blocks written since the last call, and the host memory that this gives back.
     pub(crate) fn take_written(&self) -> (Vec<Vec<u8>>, usize) {
         let mut heard = self.lock();
-        let bytes = std::mem::take(&mut heard.written_bytes);
-        (std::mem::take(&mut heard.written), bytes)
+        heard.written_bytes = 0;
+        let released = std::mem::take(&mut heard.charged[1]);
+        (std::mem::take(&mut heard.written), released)
     }
 
     /// From now on a start with exc-info comes too late.
     pub(crate) fn commit(&self) {
         self.lock().committed = true;
     }
+
+    /// Gives back the memory that it took, if this was its last handle.
+    pub(crate) fn released(self) -> usize {
+        Arc::into_inner(self.0).map_or(0, |heard| {
+            let heard = heard.into_inner().unwrap_or_else(PoisonError::into_inner);
+            heard.charged.iter().sum()
+        })
+    }
+}
+
+/// The host memory that keeping it costs.
+fn cost(started: &Started) -> usize {
+    let headers = started.headers.iter();
+    let headers: usize = headers
+        .map(|(name, value)| 2 * (name.len() + value.len()) + HEADER)
+        .sum();
+    let exception = started.exc_info.as_ref().map_or(0, |exception| {
+        let traceback = exception.traceback.as_ref().map_or(0, String::len);
+        exception.kind.len() + exception.message.len() + traceback
+    });
+    started.status.len() + headers + exception
 }

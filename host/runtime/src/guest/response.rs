@@ -10,7 +10,6 @@ use super::bindings::wasm_gw::gateway::types::{
 };
 use super::recording::Recording;
 use crate::error::Exception;
-use crate::guest_log::escape;
 use crate::instance::State;
 
 /// The most bytes of each text of an exception that go to the log.
@@ -22,6 +21,16 @@ const EXCEPTION: usize = 16 << 10;
 pub enum StartResponse {
     Client,
     Recorder(Recording),
+}
+
+impl StartResponse {
+    /// The host memory that goes with its last handle.
+    fn released(self) -> usize {
+        match self {
+            StartResponse::Client => 0,
+            StartResponse::Recorder(recording) => recording.released(),
+        }
+    }
 }
 
 /// The `write` callable; it goes where its `start-response` did.
@@ -51,14 +60,7 @@ impl HostStartResponse for State {
                 self.exchange.start(&status, fields, exc_info.is_some())
             }
             StartResponse::Recorder(recording) => {
-                // A recording keeps what it hears until the request ends.
-                let fields = headers.iter().map(|(name, value)| name.len() + value.len());
-                let exception = exc_info.as_ref().map_or(0, |exception| {
-                    let traceback = exception.traceback.as_ref().map_or(0, String::len);
-                    exception.kind.len() + exception.message.len() + traceback
-                });
-                self.host_bytes.charge(fields.sum::<usize>() + exception)?;
-                recording.start(status, headers, exc_info)
+                recording.start(status, headers, exc_info, &mut self.host_bytes)?
             }
         };
         match started {
@@ -68,7 +70,8 @@ impl HostStartResponse for State {
     }
 
     fn drop(&mut self, start_response: Resource<StartResponse>) -> wasmtime::Result<()> {
-        self.table.delete(start_response)?;
+        let released = self.table.delete(start_response)?.released();
+        self.host_bytes.release(released);
         Ok(())
     }
 }
@@ -80,17 +83,20 @@ impl State {
         self.fault.get_or_insert(BodyError::Disconnected);
     }
 
-    /// An error that the guest handled by itself is for its log, with the request's id.
+    /// An error that the guest handled by itself is for its log, within that log's bounds.
     fn log_exc_info(&self, exception: &GuestException) {
-        let text = Exception::from(exception.clone()).to_string();
-        tracing::info!(
-            target: "wasm_gw::guest",
-            app = %self.app,
-            request_id = %self.request_id,
-            "start-response was called with exc-info: {}",
-            escape(&text),
-        );
+        let (kind, message) = (cut(&exception.kind), cut(&exception.message));
+        let traceback = exception.traceback.as_deref().map_or("", cut);
+        let separator = if traceback.is_empty() { "" } else { "\n" };
+        self.log.remark(&format!(
+            "start-response was called with exc-info: {kind}: {message}{separator}{traceback}"
+        ));
     }
+}
+
+/// What the log takes of an exception's text: a guest may hand over far more.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(EXCEPTION)]
 }
 
 impl HostWriter for State {
@@ -108,8 +114,7 @@ impl HostWriter for State {
             return Ok(Err(WriteError::Other(message)));
         }
         if let StartResponse::Recorder(recording) = &self.table.get(&writer)?.0 {
-            self.host_bytes.charge(block.len())?;
-            return Ok(recording.write(block));
+            return Ok(recording.write(block, &mut self.host_bytes)?);
         }
         let send = match self.exchange.write(Bytes::from(block)) {
             Ok(send) => send,
@@ -125,7 +130,8 @@ impl HostWriter for State {
     }
 
     fn drop(&mut self, writer: Resource<Writer>) -> wasmtime::Result<()> {
-        self.table.delete(writer)?;
+        let released = self.table.delete(writer)?.0.released();
+        self.host_bytes.release(released);
         Ok(())
     }
 }
@@ -159,16 +165,14 @@ impl From<NotWritten> for WriteError {
 }
 
 impl From<GuestException> for Exception {
-    /// What the log takes of it: a guest may hand over far more.
     fn from(exception: GuestException) -> Self {
-        let cut = |mut text: String| {
-            text.truncate(text.floor_char_boundary(EXCEPTION));
-            text
-        };
         Self {
-            kind: cut(exception.kind),
-            message: cut(exception.message),
-            traceback: exception.traceback.map(cut),
+            kind: cut(&exception.kind).to_owned(),
+            message: cut(&exception.message).to_owned(),
+            traceback: exception
+                .traceback
+                .as_deref()
+                .map(|text| cut(text).to_owned()),
         }
     }
 }

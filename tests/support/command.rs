@@ -1,0 +1,170 @@
+//! The real `wasm-gw`, as a process: for what only the command line decides.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{Client, Response, eventually};
+
+/// The binary, built beside the tests by the cargo that built them. A test has no other way to get
+/// the binary of another package.
+static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+    let tests = std::env::current_exe().unwrap();
+    // target/debug/deps/it-0123
+    let profile = tests.ancestors().nth(2).unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .args(["build", "--quiet", "--package", "wasm-gw", "--target-dir"])
+        .arg(profile.parent().unwrap());
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    assert!(cargo.status().unwrap().success(), "wasm-gw does not build");
+    profile.join("wasm-gw")
+});
+
+/// The command, with nothing of this process's environment that would change what it does.
+pub fn wasm_gw<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(&*BINARY);
+    command
+        .args(arguments)
+        .env_remove("WASM_GW_LOG")
+        .env(
+            "XDG_CACHE_HOME",
+            Path::new(env!("GUESTS")).join("cli-cache"),
+        )
+        .current_dir(env!("GUESTS"))
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs it to its end.
+pub fn output(mut command: Command) -> Output {
+    command.output().unwrap()
+}
+
+/// A server in a process of its own, killed when it is dropped.
+pub struct Process {
+    child: Child,
+    stdout: Text,
+    stderr: Text,
+}
+
+impl Process {
+    /// Starts it, and waits until it says where it listens.
+    pub async fn serve(mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = Text::of(child.stdout.take().unwrap());
+        let stderr = Text::of(child.stderr.take().unwrap());
+        let mut process = Self {
+            child,
+            stdout,
+            stderr,
+        };
+        eventually("a line that says where it listens", || {
+            if let Some(status) = process.child.try_wait().unwrap() {
+                panic!("it ended with {status}: {}", process.stderr());
+            }
+            process.stderr().contains("listens").then_some(())
+        })
+        .await;
+        process
+    }
+
+    /// Where it said that it listens.
+    pub fn address(&self) -> SocketAddr {
+        let text = self.stderr();
+        let (_, rest) = text.split_once("http://").unwrap();
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
+        rest[..end.unwrap_or(rest.len())].parse().unwrap()
+    }
+
+    pub async fn connect(&self) -> Client {
+        Client::connect(self.address()).await
+    }
+
+    pub async fn get(&self, target: &str) -> Response {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n");
+        let mut client = self.connect().await;
+        client.send(&request).await;
+        client.response_to(request.as_bytes()).await
+    }
+
+    pub fn stdout(&self) -> String {
+        self.stdout.so_far()
+    }
+
+    pub fn stderr(&self) -> String {
+        self.stderr.so_far()
+    }
+
+    /// Waits until it has said this on stderr.
+    pub async fn says(&self, part: &str) {
+        eventually(&format!("`{part}` on stderr"), || {
+            self.stderr().contains(part).then_some(())
+        })
+        .await;
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for its end, and for all that it has said.
+    pub async fn end(&mut self) -> ExitStatus {
+        let status = eventually("the end of the process", || self.child.try_wait().unwrap()).await;
+        eventually("the end of its output", || {
+            (self.stdout.ended() && self.stderr.ended()).then_some(())
+        })
+        .await;
+        status
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What comes out of a pipe, read by a thread so that it never fills.
+struct Text(Arc<Mutex<(String, bool)>>);
+
+impl Text {
+    fn of(pipe: impl Read + Send + 'static) -> Self {
+        let shared = Arc::new(Mutex::new((String::new(), false)));
+        let text = Self(Arc::clone(&shared));
+        std::thread::spawn(move || {
+            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                let text = &mut shared.lock().unwrap().0;
+                text.push_str(&line);
+                text.push('\n');
+            }
+            shared.lock().unwrap().1 = true;
+        });
+        text
+    }
+
+    fn so_far(&self) -> String {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .clone()
+    }
+
+    fn ended(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+}
