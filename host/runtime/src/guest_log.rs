@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -16,6 +16,9 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 /// A line longer than this many bytes is cut into several.
 const LINE: usize = 8 << 10;
+
+/// What each line takes of the allowance beside its text: a time, a level, an id come with it.
+const LINE_COST: usize = 64;
 
 /// Where a guest's text came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,39 +70,55 @@ impl GuestLog {
         }))
     }
 
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes text of a guest; whole lines of it go to the log at once.
     pub(crate) fn write(&self, stream: Stream, text: &[u8]) {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = &text[..text.len().min(state.left)];
-        state.left -= taken.len();
-        let mut rest = taken;
-        while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
-            let (line, after) = rest.split_at(end);
+        let mut state = self.lock();
+        let mut rest = text;
+        while !rest.is_empty() {
+            if state.left == 0 {
+                state.end_line(self, stream);
+                return state.cut(self);
+            }
+            let end = rest.iter().position(|&byte| byte == b'\n');
+            let (line, after) = rest.split_at(end.unwrap_or(rest.len()).min(state.left));
+            state.left -= line.len();
             state.extend(self, stream, line);
-            state.end_line(self, stream);
-            rest = &after[1..];
+            rest = after;
+            if end == Some(line.len()) {
+                state.emit_line(self, stream);
+                rest = &rest[1..];
+            }
         }
-        state.extend(self, stream, rest);
-        if taken.len() < text.len() && !state.cut {
-            state.cut = true;
-            state.end_line(self, stream);
-            tracing::warn!(
+    }
+
+    /// Logs what a guest said by other ways than its streams, out of the same allowance.
+    pub(crate) fn note(&self, what: &str, text: &str) {
+        let mut state = self.lock();
+        let taken = &text[..text.floor_char_boundary(state.left)];
+        if state.left > 0 {
+            state.charge(taken.len() + LINE_COST);
+            tracing::info!(
                 target: "wasm_gw::guest",
                 app = %self.0.app,
                 request_id = %self.0.request_id,
-                "the guest's log is cut here: a request may write {} bytes",
-                state.limit,
+                "{what}: {}",
+                escape(taken),
             );
+        }
+        if taken.len() < text.len() {
+            state.cut(self);
         }
     }
 
     /// Ends the lines that have no end: called on `flush`, and when the request is over.
     pub(crate) fn flush(&self) {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         for stream in [Stream::Stdout, Stream::Stderr, Stream::Errors] {
-            if !state.lines[stream as usize].is_empty() {
-                state.end_line(self, stream);
-            }
+            state.end_line(self, stream);
         }
     }
 
@@ -124,14 +143,40 @@ impl State {
             line.extend_from_slice(now);
             text = later;
             if line.len() == LINE {
-                self.end_line(log, stream);
+                self.emit_line(log, stream);
             }
         }
     }
 
+    /// Ends a line in the making, if there is one.
     fn end_line(&mut self, log: &GuestLog, stream: Stream) {
+        if !self.lines[stream as usize].is_empty() {
+            self.emit_line(log, stream);
+        }
+    }
+
+    fn emit_line(&mut self, log: &GuestLog, stream: Stream) {
+        self.charge(LINE_COST);
         log.emit(stream, &self.lines[stream as usize]);
         self.lines[stream as usize].clear();
+    }
+
+    fn charge(&mut self, bytes: usize) {
+        self.left = self.left.saturating_sub(bytes);
+    }
+
+    /// Says, once, that no more will follow.
+    fn cut(&mut self, log: &GuestLog) {
+        if std::mem::replace(&mut self.cut, true) {
+            return;
+        }
+        tracing::warn!(
+            target: "wasm_gw::guest",
+            app = %log.0.app,
+            request_id = %log.0.request_id,
+            "the guest's log is cut here: a request may write {} bytes",
+            self.limit,
+        );
     }
 }
 

@@ -10,7 +10,6 @@ use super::bindings::wasm_gw::gateway::types::{
 };
 use super::recording::Recording;
 use crate::error::Exception;
-use crate::guest_log::escape;
 use crate::instance::State;
 
 /// Whom a `start-response` tells: the client's response, or a recorder of middleware.
@@ -84,13 +83,7 @@ impl State {
     /// An error that the guest handled by itself is for its log, with the request's id.
     fn log_exc_info(&self, exception: &GuestException) {
         let text = Exception::from(exception.clone()).to_string();
-        tracing::info!(
-            target: "wasm_gw::guest",
-            app = %self.app,
-            request_id = %self.request_id,
-            "start-response was called with exc-info: {}",
-            escape(&text),
-        );
+        self.log.note("start-response was called with exc-info", &text);
     }
 }
 
