@@ -10,6 +10,7 @@
 //! - `faults`: what a guest does wrong, what the client sees of it and what the log says.
 //! - `bounds_of_time`: the queue for an instance, the timeouts, and slow clients.
 //! - `isolation`: what a guest has of the world, and what it can write to the log.
+//! - `limits`: what a guest may hand to the host, and make it keep.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod blocks;
@@ -19,6 +20,7 @@ mod framing;
 mod head_checks;
 mod isolation;
 mod lifecycle;
+mod limits;
 mod smoke;
 mod start_response;
 mod write;
