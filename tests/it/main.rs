@@ -11,6 +11,7 @@
 //! - `bounds_of_time`: the queue for an instance, the timeouts, and slow clients.
 //! - `isolation`: what a guest has of the world, and what it can write to the log.
 //! - `limits`: what a guest may hand to the host, and make it keep.
+//! - `recorder`: what middleware learns of a wrapped application's `start-response`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod blocks;
@@ -21,6 +22,7 @@ mod head_checks;
 mod isolation;
 mod lifecycle;
 mod limits;
+mod recorder;
 mod smoke;
 mod start_response;
 mod write;
