@@ -153,17 +153,16 @@ async fn a_client_that_reads_slowly_is_not_held_against_the_guest() {
             .send(format!("GET {target} HTTP/1.1\r\nHost: t\r\n\r\n"))
             .await;
         client.head().await.expect(200);
-        for _ in 0..2 {
-            tokio::time::sleep(PAUSE).await;
-            client.skip(8 << 20).await;
-        }
+        // More than the sockets between them hold, so that the guest waits all this time.
+        tokio::time::sleep(2 * PAUSE).await;
+        client.skip(48 << 20).await;
         // It was whole, and the connection goes on.
         client.send("GET /hello HTTP/1.1\r\nHost: t\r\n\r\n").await;
         client.response("GET").await.expect(200);
     };
-    let writes = "/?app=start:200%20OK,Content-Length=16777216;16*fill:1048576;empty";
+    let writes = "/?app=start:200%20OK,Content-Length=50331648;48*fill:1048576;empty";
     tokio::join!(
-        reads("gigabyte", "/?mib=16&length"),
+        reads("gigabyte", "/?mib=48&length"),
         reads("start_response", writes)
     );
 }
