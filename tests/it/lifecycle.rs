@@ -113,24 +113,24 @@ async fn s41_no_close_after_a_trap() {
 #[derive(Clone, Copy, Debug)]
 enum Leaves {
     /// It ends its side and waits.
-    ByFin,
+    Fin,
     /// It closes with bytes unread, as browsers do.
-    ByClose,
-    ByReset,
+    Close,
+    Reset,
 }
 
 impl Leaves {
-    const ALL: [Self; 3] = [Self::ByFin, Self::ByClose, Self::ByReset];
+    const ALL: [Self; 3] = [Self::Fin, Self::Close, Self::Reset];
 
     /// Goes. One that waits must be kept for as long as the test does.
     async fn go(self, mut client: Client) -> Option<Client> {
         match self {
-            Leaves::ByFin => {
+            Leaves::Fin => {
                 client.finish().await;
                 return Some(client);
             }
-            Leaves::ByClose => drop(client),
-            Leaves::ByReset => client.reset(),
+            Leaves::Close => drop(client),
+            Leaves::Reset => client.reset(),
         }
         None
     }

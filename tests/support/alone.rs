@@ -31,7 +31,7 @@ pub struct Rise {
 
 impl Rise {
     /// From now on.
-    pub fn new() -> Self {
+    pub fn begin() -> Self {
         // Lowers the high-water mark to what is in use now.
         std::fs::write("/proc/self/clear_refs", "5").unwrap();
         Self {
