@@ -98,7 +98,7 @@ pub(crate) fn build(config: &RuntimeConfig) -> wasmtime::Result<(Engine, Allocat
     }
 }
 
-fn base_config() -> Config {
+pub(crate) fn base_config() -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
