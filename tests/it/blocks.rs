@@ -204,7 +204,7 @@ fn measured(test: impl AsyncFnOnce(fn() -> Rise)) {
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(test(Rise::new));
+    runtime.block_on(test(Rise::from_now));
 }
 
 /// Sends so many bytes and takes the same number back meanwhile.

@@ -111,26 +111,26 @@ async fn s41_no_close_after_a_trap() {
 
 /// How a client can go.
 #[derive(Clone, Copy, Debug)]
-enum Leaves {
+enum LeavesBy {
     /// It ends its side and waits.
-    ByFin,
+    Fin,
     /// It closes with bytes unread, as browsers do.
-    ByClose,
-    ByReset,
+    Close,
+    Reset,
 }
 
-impl Leaves {
-    const ALL: [Self; 3] = [Self::ByFin, Self::ByClose, Self::ByReset];
+impl LeavesBy {
+    const ALL: [Self; 3] = [Self::Fin, Self::Close, Self::Reset];
 
     /// Goes. One that waits must be kept for as long as the test does.
     async fn go(self, mut client: Client) -> Option<Client> {
         match self {
-            Leaves::ByFin => {
+            LeavesBy::Fin => {
                 client.finish().await;
                 return Some(client);
             }
-            Leaves::ByClose => drop(client),
-            Leaves::ByReset => client.reset(),
+            LeavesBy::Close => drop(client),
+            LeavesBy::Reset => client.reset(),
         }
         None
     }
@@ -139,7 +139,7 @@ impl Leaves {
 #[tokio::test]
 async fn s41_close_runs_once_when_the_client_goes_in_mid_body() {
     let server = lifecycle().await;
-    for leaves in Leaves::ALL {
+    for leaves in LeavesBy::ALL {
         let request = "GET /?n=1000000&ms=1 HTTP/1.1\r\nHost: t\r\n\r\n";
         let mut client = send(&server, request).await;
         let id = head(&mut client).await.id().to_owned();
@@ -161,7 +161,7 @@ async fn s41_close_runs_once_when_the_client_goes_in_mid_body() {
 async fn s41_close_runs_when_a_client_goes_that_does_not_read() {
     // The guest waits for room at the socket, and wakes from that.
     let server = TestApp::of("close_marker").serve().await;
-    for leaves in Leaves::ALL {
+    for leaves in LeavesBy::ALL {
         let request = "GET /?endless&bytes=262144 HTTP/1.1\r\nHost: t\r\n\r\n";
         let mut client = send(&server, request).await;
         let id = head(&mut client).await.id().to_owned();
@@ -186,7 +186,7 @@ async fn s41_close_runs_when_a_client_is_cut_for_not_reading() {
 #[tokio::test]
 async fn s41_close_runs_when_the_client_goes_before_the_head() {
     let server = TestApp::of("start_response").serve().await;
-    for leaves in Leaves::ALL {
+    for leaves in LeavesBy::ALL {
         // The first line of the log tells who it is.
         let mark = format!("here{leaves:?}");
         let text = format!("app=start:200 OK;log:{mark}&next=1000000*yield&close=log:closed");
@@ -201,7 +201,7 @@ async fn s41_close_runs_when_the_client_goes_before_the_head() {
 #[tokio::test]
 async fn s41_a_write_tells_that_the_client_is_gone_and_the_guest_goes_on_to_its_end() {
     let server = TestApp::of("endless_write").serve().await;
-    for leaves in Leaves::ALL {
+    for leaves in LeavesBy::ALL {
         let mut client = send(&server, "GET / HTTP/1.1\r\nHost: t\r\n\r\n").await;
         let id = head(&mut client).await.id().to_owned();
         let _waiting = leaves.go(client).await;
