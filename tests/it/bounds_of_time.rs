@@ -127,52 +127,55 @@ async fn the_timeout_is_for_each_block_and_not_for_the_whole() {
 
 #[tokio::test]
 async fn a_client_that_sends_slowly_is_not_held_against_the_guest() {
-    for guest in ["echo", "echo_stream", "pass_through"] {
-        let server = TestApp::of(guest)
-            .app(|app| app.limits.timeout = Duration::from_millis(400))
-            .serve()
-            .await;
+    let sends = async |guest: &str| {
+        let server = patient(guest).await;
         let mut client = server.connect().await;
         client
-            .send("POST /?length HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\n")
+            .send("POST /?length HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\n")
             .await;
-        for byte in ["a", "b", "c"] {
+        for byte in ["a", "b"] {
             // The time that must not count has to pass.
-            tokio::time::sleep(Duration::from_millis(250)).await;
+            tokio::time::sleep(PAUSE).await;
             client.send(byte).await;
         }
-        assert_eq!(
-            client.response("POST").await.expect(200).text(),
-            "abc",
-            "{guest}"
-        );
-    }
+        let response = client.response("POST").await;
+        assert_eq!(response.expect(200).text(), "ab", "{guest}");
+    };
+    tokio::join!(sends("echo"), sends("echo_stream"), sends("pass_through"));
 }
 
 #[tokio::test]
 async fn a_client_that_reads_slowly_is_not_held_against_the_guest() {
-    let size = 32 << 20;
-    for (guest, target) in [
-        ("gigabyte", "/?mib=32&length".to_owned()),
-        (
-            "start_response",
-            format!("/?app=start:200%20OK,Content-Length={size};32*fill:1048576;empty"),
-        ),
-    ] {
-        let server = TestApp::of(guest)
-            .app(|app| app.limits.timeout = Duration::from_millis(400))
-            .serve()
-            .await;
+    let reads = async |guest: &str, target: &str| {
+        let server = patient(guest).await;
         let mut client = server.connect().await;
         client
             .send(format!("GET {target} HTTP/1.1\r\nHost: t\r\n\r\n"))
             .await;
         client.head().await.expect(200);
-        tokio::time::sleep(Duration::from_millis(600)).await;
-        client.skip(size).await;
-        client.send("GET /?mib=0 HTTP/1.1\r\nHost: t\r\n\r\n").await;
-        client.response("GET").await;
-    }
+        // More than the sockets between them hold, so that the guest waits all this time.
+        tokio::time::sleep(2 * PAUSE).await;
+        client.skip(48 << 20).await;
+        // It was whole, and the connection goes on.
+        client.send("GET /hello HTTP/1.1\r\nHost: t\r\n\r\n").await;
+        client.response("GET").await.expect(200);
+    };
+    let writes = "/?app=start:200%20OK,Content-Length=50331648;48*fill:1048576;empty";
+    tokio::join!(
+        reads("gigabyte", "/?mib=48&length"),
+        reads("start_response", writes)
+    );
+}
+
+/// Two of these are longer than the timeout of [`patient`].
+const PAUSE: Duration = Duration::from_millis(350);
+
+async fn patient(guest: &str) -> TestServer {
+    TestApp::of(guest)
+        .app(|app| app.limits.timeout = Duration::from_millis(500))
+        .and("/hello", "hello")
+        .serve()
+        .await
 }
 
 /// A guest whose whole request is bounded, in a runtime that counts its instance.

@@ -247,18 +247,23 @@ async fn a_stack_overflow_is_502() {
 
 #[tokio::test]
 async fn no_answer_within_the_timeout_is_504() {
-    fails("never_returns", "/", 504, TOO_LATE).await;
-    fails("never_returns", "/?started", 504, TOO_LATE).await;
-    fails("sleep_forever", "/", 504, TOO_LATE).await;
-    fails("sleep_forever", "/?in=start", 504, TOO_LATE).await;
-    fails("spin_in_next", "/?n=0", 504, TOO_LATE).await;
+    // At once, since each takes its time.
+    tokio::join!(
+        fails("never_returns", "/", 504, TOO_LATE),
+        fails("never_returns", "/?started", 504, TOO_LATE),
+        fails("sleep_forever", "/", 504, TOO_LATE),
+        fails("sleep_forever", "/?in=start", 504, TOO_LATE),
+        fails("spin_in_next", "/?n=0", 504, TOO_LATE),
+    );
 }
 
 #[tokio::test]
 async fn no_next_block_within_the_timeout_cuts_off() {
-    breaks_off("never_returns", "/?written", "and then nothing\n", TOO_LATE).await;
-    breaks_off("spin_in_next", "/?n=2", "block\nblock\n", TOO_LATE).await;
-    breaks_off("sleep_forever", "/?in=next", "block\n", TOO_LATE).await;
+    tokio::join!(
+        breaks_off("never_returns", "/?written", "and then nothing\n", TOO_LATE),
+        breaks_off("spin_in_next", "/?n=2", "block\nblock\n", TOO_LATE),
+        breaks_off("sleep_forever", "/?in=next", "block\n", TOO_LATE),
+    );
 }
 
 #[tokio::test]

@@ -111,7 +111,7 @@ async fn s41_no_close_after_a_trap() {
 
 /// How a client can go.
 #[derive(Clone, Copy, Debug)]
-enum LeavesBy {
+enum Leaves {
     /// It ends its side and waits.
     Fin,
     /// It closes with bytes unread, as browsers do.
@@ -119,18 +119,18 @@ enum LeavesBy {
     Reset,
 }
 
-impl LeavesBy {
+impl Leaves {
     const ALL: [Self; 3] = [Self::Fin, Self::Close, Self::Reset];
 
     /// Goes. One that waits must be kept for as long as the test does.
     async fn go(self, mut client: Client) -> Option<Client> {
         match self {
-            LeavesBy::Fin => {
+            Leaves::Fin => {
                 client.finish().await;
                 return Some(client);
             }
-            LeavesBy::Close => drop(client),
-            LeavesBy::Reset => client.reset(),
+            Leaves::Close => drop(client),
+            Leaves::Reset => client.reset(),
         }
         None
     }
@@ -139,7 +139,7 @@ impl LeavesBy {
 #[tokio::test]
 async fn s41_close_runs_once_when_the_client_goes_in_mid_body() {
     let server = lifecycle().await;
-    for leaves in LeavesBy::ALL {
+    for leaves in Leaves::ALL {
         let request = "GET /?n=1000000&ms=1 HTTP/1.1\r\nHost: t\r\n\r\n";
         let mut client = send(&server, request).await;
         let id = head(&mut client).await.id().to_owned();
@@ -161,7 +161,7 @@ async fn s41_close_runs_once_when_the_client_goes_in_mid_body() {
 async fn s41_close_runs_when_a_client_goes_that_does_not_read() {
     // The guest waits for room at the socket, and wakes from that.
     let server = TestApp::of("close_marker").serve().await;
-    for leaves in LeavesBy::ALL {
+    for leaves in Leaves::ALL {
         let request = "GET /?endless&bytes=262144 HTTP/1.1\r\nHost: t\r\n\r\n";
         let mut client = send(&server, request).await;
         let id = head(&mut client).await.id().to_owned();
@@ -186,7 +186,7 @@ async fn s41_close_runs_when_a_client_is_cut_for_not_reading() {
 #[tokio::test]
 async fn s41_close_runs_when_the_client_goes_before_the_head() {
     let server = TestApp::of("start_response").serve().await;
-    for leaves in LeavesBy::ALL {
+    for leaves in Leaves::ALL {
         // The first line of the log tells who it is.
         let mark = format!("here{leaves:?}");
         let text = format!("app=start:200 OK;log:{mark}&next=1000000*yield&close=log:closed");
@@ -201,7 +201,7 @@ async fn s41_close_runs_when_the_client_goes_before_the_head() {
 #[tokio::test]
 async fn s41_a_write_tells_that_the_client_is_gone_and_the_guest_goes_on_to_its_end() {
     let server = TestApp::of("endless_write").serve().await;
-    for leaves in LeavesBy::ALL {
+    for leaves in Leaves::ALL {
         let mut client = send(&server, "GET / HTTP/1.1\r\nHost: t\r\n\r\n").await;
         let id = head(&mut client).await.id().to_owned();
         let _waiting = leaves.go(client).await;

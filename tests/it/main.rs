@@ -2,8 +2,8 @@
 //!
 //! - `access_log`: the lines of the access log.
 //! - `blocks`: blocks on their way: none held back, large bodies in bounded memory.
-//! - `body`: reading a request's body.
 //! - `body_faults`: a body that does not arrive as it should.
+//! - `body`: reading a request's body.
 //! - `bounds_of_time`: the queue for an instance, the timeouts, and slow clients.
 //! - `cache`: compiled code on disk: used, not trusted, swept.
 //! - `cli`: the command as a process: what it says, refuses, and how it ends.
@@ -17,8 +17,10 @@
 //! - `headers`: what header fields become.
 //! - `isolation`: what a guest has of the world, and what it can write to the log.
 //! - `lifecycle`: `close`, and what a client that goes away does to a guest.
+//! - `limits`: what a guest may hand to the host, and make it keep.
 //! - `loading`: what a component may be, and what a refused one is told.
 //! - `mounts`: which app a path reaches, and its URL as the app sees it.
+//! - `recorder`: what middleware learns of a wrapped application's `start-response`.
 //! - `response_framing`: how a response is framed for its client, and how a transfer breaks off.
 //! - `smoke`: one request through everything.
 //! - `start_response`: when it may be called, and what becomes of status and headers.
@@ -46,8 +48,10 @@ mod head_checks;
 mod headers;
 mod isolation;
 mod lifecycle;
+mod limits;
 mod loading;
 mod mounts;
+mod recorder;
 mod response_framing;
 mod smoke;
 mod start_response;

@@ -30,8 +30,8 @@ pub struct Rise {
 }
 
 impl Rise {
-    /// Measured against what is in use now.
-    pub fn from_now() -> Self {
+    /// From now on.
+    pub fn begin() -> Self {
         // Lowers the high-water mark to what is in use now.
         std::fs::write("/proc/self/clear_refs", "5").unwrap();
         Self {

@@ -19,6 +19,22 @@ pub(crate) struct Exception {
     pub(crate) traceback: Option<String>,
 }
 
+impl Exception {
+    /// At most so many bytes of it. It is logged whatever else its guest wrote, so this has a bound
+    /// of its own.
+    pub(crate) fn cut(mut self, mut left: usize) -> Self {
+        let texts = [&mut self.kind, &mut self.message];
+        for text in texts.into_iter().chain(&mut self.traceback) {
+            if text.len() > left {
+                text.truncate(text.floor_char_boundary(left));
+                text.push_str(" [cut]");
+            }
+            left = left.saturating_sub(text.len());
+        }
+        self
+    }
+}
+
 /// Why a request failed.
 #[derive(Debug)]
 pub(crate) enum Failure {

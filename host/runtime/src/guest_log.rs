@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -17,8 +17,8 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 /// A line longer than this many bytes is cut into several.
 const LINE: usize = 8 << 10;
 
-/// What a line costs beside its text: time, names and the request's id are written with it.
-const LINE_COST: usize = 128;
+/// What each line takes of the allowance beside its text: a time, a level, an id come with it.
+const LINE_COST: usize = 64;
 
 /// Where a guest's text came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,53 +70,55 @@ impl GuestLog {
         }))
     }
 
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes text of a guest; whole lines of it go to the log at once.
     pub(crate) fn write(&self, stream: Stream, text: &[u8]) {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         let mut rest = text;
         while !rest.is_empty() {
             if state.left == 0 {
-                return state.cut_off(self, stream);
+                state.end_line(self, stream);
+                return state.cut(self);
             }
-            let room = state.left.min(LINE - state.line(stream).len());
-            let line = rest.iter().position(|&byte| byte == b'\n');
-            let (piece, after) = rest.split_at(line.unwrap_or(rest.len()).min(room));
-            state.left -= piece.len();
-            state.line(stream).extend_from_slice(piece);
+            let end = rest.iter().position(|&byte| byte == b'\n');
+            let (line, after) = rest.split_at(end.unwrap_or(rest.len()).min(state.left));
+            state.left -= line.len();
+            state.extend(self, stream, line);
             rest = after;
-            if let Some(after) = rest.strip_prefix(b"\n") {
-                rest = after;
-                state.end_line(self, stream);
-            } else if state.line(stream).len() == LINE {
-                state.end_line(self, stream);
+            if end == Some(line.len()) {
+                state.emit_line(self, stream);
+                rest = &rest[1..];
             }
         }
     }
 
-    /// Says something of the guest on a line of its own, within the same bounds.
-    pub(crate) fn remark(&self, text: &str) {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.left == 0 {
-            return state.cut_off(self, Stream::Errors);
+    /// Logs what a guest said by other ways than its streams, out of the same allowance.
+    pub(crate) fn note(&self, what: &str, text: &str) {
+        let mut state = self.lock();
+        let taken = &text[..text.floor_char_boundary(state.left)];
+        if state.left > 0 {
+            state.charge(taken.len() + LINE_COST);
+            tracing::info!(
+                target: "wasm_gw::guest",
+                app = %self.0.app,
+                request_id = %self.0.request_id,
+                "{what}: {}",
+                escape(taken),
+            );
         }
-        let text = &text[..text.floor_char_boundary(state.left)];
-        state.left = state.left.saturating_sub(text.len() + LINE_COST);
-        tracing::info!(
-            target: "wasm_gw::guest",
-            app = %self.0.app,
-            request_id = %self.0.request_id,
-            "{}",
-            escape(text),
-        );
+        if taken.len() < text.len() {
+            state.cut(self);
+        }
     }
 
     /// Ends the lines that have no end: called on `flush`, and when the request is over.
     pub(crate) fn flush(&self) {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         for stream in [Stream::Stdout, Stream::Stderr, Stream::Errors] {
-            if !state.lines[stream as usize].is_empty() {
-                state.end_line(self, stream);
-            }
+            state.end_line(self, stream);
         }
     }
 
@@ -134,35 +136,47 @@ impl GuestLog {
 }
 
 impl State {
-    /// The line in the making.
-    fn line(&mut self, stream: Stream) -> &mut Vec<u8> {
-        &mut self.lines[stream as usize]
+    fn extend(&mut self, log: &GuestLog, stream: Stream, mut text: &[u8]) {
+        while !text.is_empty() {
+            let line = &mut self.lines[stream as usize];
+            let (now, later) = text.split_at(text.len().min(LINE - line.len()));
+            line.extend_from_slice(now);
+            text = later;
+            if line.len() == LINE {
+                self.emit_line(log, stream);
+            }
+        }
     }
 
-    /// Says, once, that what follows is dropped.
-    fn cut_off(&mut self, log: &GuestLog, stream: Stream) {
+    /// Ends a line in the making, if there is one.
+    fn end_line(&mut self, log: &GuestLog, stream: Stream) {
+        if !self.lines[stream as usize].is_empty() {
+            self.emit_line(log, stream);
+        }
+    }
+
+    fn emit_line(&mut self, log: &GuestLog, stream: Stream) {
+        self.charge(LINE_COST);
+        log.emit(stream, &self.lines[stream as usize]);
+        self.lines[stream as usize].clear();
+    }
+
+    fn charge(&mut self, bytes: usize) {
+        self.left = self.left.saturating_sub(bytes);
+    }
+
+    /// Says, once, that no more will follow.
+    fn cut(&mut self, log: &GuestLog) {
         if std::mem::replace(&mut self.cut, true) {
             return;
-        }
-        if !self.line(stream).is_empty() {
-            self.end_line(log, stream);
         }
         tracing::warn!(
             target: "wasm_gw::guest",
             app = %log.0.app,
             request_id = %log.0.request_id,
-            "the guest's log is cut here: a request may write {} bytes, of which a line takes {} \
-             beside its text",
+            "the guest's log is cut here: a request may write {} bytes",
             self.limit,
-            LINE_COST,
         );
-    }
-
-    fn end_line(&mut self, log: &GuestLog, stream: Stream) {
-        // A line costs more than its text, or empty ones would be free.
-        self.left = self.left.saturating_sub(LINE_COST);
-        log.emit(stream, &self.lines[stream as usize]);
-        self.lines[stream as usize].clear();
     }
 }
 

@@ -28,7 +28,8 @@ pub struct InstanceLimits {
     pub hostcall_bytes: usize,
     /// The most random bytes that one call may ask for.
     pub random_bytes: u64,
-    /// Log text of one request in bytes: stdout, stderr and `wsgi.errors` together.
+    /// Log text of one request in bytes: stdout, stderr, `wsgi.errors` and exc-info together, with
+    /// something for each line. An error that the guest ends with has as much again.
     pub log_bytes: usize,
     /// Time to the response's head, and then to each next block. The client's slowness does not
     /// count.

@@ -1,6 +1,7 @@
 //! Makes handles of host resources and keeps them, for ever or `?n=` of them,
 //! then answers "kept N\n". `?of=environ` (copies, the default), `input`,
-//! `errors`, `bytes` (one-byte inputs made by `of-bytes`).
+//! `errors`, `bytes` (one-byte inputs made by `of-bytes`). `?vars=` sets so many
+//! small variables first, for the copies.
 //! For: the host's tables must not grow without bounds.
 
 use wasm_gw_guest::{Body, Environ, Error, Input, Result, StartResponse};
@@ -9,6 +10,9 @@ use wasm_gw_test_guests::{Query, start_text};
 fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
     let query = Query::of(&environ);
     let count = query.number("n", u64::MAX);
+    for number in 0..query.number("vars", 0) {
+        let _ = environ.set(&format!("{number}"), "");
+    }
     for _ in 0..count {
         match query.text("of", "environ").as_str() {
             "environ" => std::mem::forget(environ.copy()),

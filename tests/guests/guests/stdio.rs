@@ -1,7 +1,7 @@
 //! Writes to the standard output, the standard error and `wsgi.errors`, then
 //! answers "logged\n". By default one line each: "to stdout", "to stderr", "to
 //! errors". `?text=` (percent-encoded) writes that text and a line end to each
-//! instead; `?only=stdout`, `stderr` or `errors` picks one; `?controls` writes
+//! instead, `?times=` times; `?only=stdout`, `stderr` or `errors` picks one; `?controls` writes
 //! all control characters; `?line=` one line of so many bytes; `?mib=` so many
 //! MiB in lines of 1 KiB; `?open` leaves out the last line end; `?raw` writes
 //! bytes that are no UTF-8 (standard streams only).
@@ -27,7 +27,9 @@ fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
         for _ in 0..query.number("mib", 0) * 1024 {
             target.write_all(format!("{}\n", "x".repeat(1023)).as_bytes())?;
         }
-        target.write_all(&message(&query, name))?;
+        for _ in 0..query.number("times", 1) {
+            target.write_all(&message(&query, name))?;
+        }
         target.flush()?;
     }
     start_text(&start_response)?;

@@ -11,6 +11,7 @@ use wasmtime::{PoolConcurrencyLimitError, Store};
 
 use super::GatewayPre;
 use super::bindings::exports::wasm_gw::gateway::app::{Body, Guest};
+use super::bindings::wasm_gw::gateway::types::Exception as GuestException;
 use super::environ::GuestEnviron;
 use super::input::HostBody;
 use super::response::StartResponse;
@@ -86,7 +87,7 @@ async fn call(
     store.data_mut().exchange.returned();
     match called {
         Ok(Ok(body)) => Ok(body),
-        Ok(Err(exception)) => Err(Failure::Exception(exception.into())),
+        Ok(Err(exception)) => Err(store.data().exception(exception)),
         // CGI programs and C end by `exit(0)`; what they wrote is the response.
         Err(error) if exited_well(&error, store.data()) => Ok(Body::Empty),
         Err(error) => Err(Failure::of_call(&error, store.data().refused())),
@@ -210,7 +211,7 @@ async fn pull(
             Ok(Ok(Some(block))) => block,
             Ok(Ok(None)) => break,
             Ok(Err(exception)) => {
-                return Err(Pulled::Ended(Failure::Exception(exception.into())));
+                return Err(Pulled::Ended(state.exception(exception)));
             }
             Err(error) if exited_well(&error, state) => {
                 state.exited = true;
@@ -242,7 +243,7 @@ async fn close(app: &Guest, store: &mut Store<State>, clock: &Clock, blocks: Res
     let closed = timed(clock, app.blocks().call_close(&mut *store, blocks)).await;
     let failure = match closed {
         Ok(Ok(())) => None,
-        Ok(Err(exception)) => Some(Failure::Exception(Exception::from(exception))),
+        Ok(Err(exception)) => Some(store.data().exception(exception)),
         Err(error) => {
             let failure = Failure::of_call(&error, store.data().refused());
             store.data().log_close(&failure);
@@ -260,6 +261,10 @@ async fn close(app: &Guest, store: &mut Store<State>, clock: &Clock, blocks: Res
 }
 
 impl State {
+    fn exception(&self, exception: GuestException) -> Failure {
+        Failure::Exception(Exception::from(exception).cut(self.limits.log_bytes))
+    }
+
     fn log_close(&self, failure: &Failure) {
         tracing::warn!(
             app = %self.app,

@@ -12,9 +12,6 @@ use super::recording::Recording;
 use crate::error::Exception;
 use crate::instance::State;
 
-/// The most bytes of each text of an exception that go to the log.
-const EXCEPTION: usize = 16 << 10;
-
 /// Whom a `start-response` tells: the client's response, or a recorder of middleware.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 #[derive(Clone)]
@@ -85,18 +82,10 @@ impl State {
 
     /// An error that the guest handled by itself is for its log, within that log's bounds.
     fn log_exc_info(&self, exception: &GuestException) {
-        let (kind, message) = (cut(&exception.kind), cut(&exception.message));
-        let traceback = exception.traceback.as_deref().map_or("", cut);
-        let separator = if traceback.is_empty() { "" } else { "\n" };
-        self.log.remark(&format!(
-            "start-response was called with exc-info: {kind}: {message}{separator}{traceback}"
-        ));
+        let text = Exception::from(exception.clone()).to_string();
+        self.log
+            .note("start-response was called with exc-info", &text);
     }
-}
-
-/// What the log takes of an exception's text: a guest may hand over far more.
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(EXCEPTION)]
 }
 
 impl HostWriter for State {
@@ -167,12 +156,9 @@ impl From<NotWritten> for WriteError {
 impl From<GuestException> for Exception {
     fn from(exception: GuestException) -> Self {
         Self {
-            kind: cut(&exception.kind).to_owned(),
-            message: cut(&exception.message).to_owned(),
-            traceback: exception
-                .traceback
-                .as_deref()
-                .map(|text| cut(text).to_owned()),
+            kind: exception.kind,
+            message: exception.message,
+            traceback: exception.traceback,
         }
     }
 }
