@@ -105,7 +105,7 @@ mod tests {
         let busy = waiting.await.unwrap().unwrap_err();
         assert!(busy.0.contains("queue timeout"), "{busy:?}");
         drop(held);
-        queue.enter().await.unwrap();
+        drop(queue.enter().await.unwrap());
     }
 
     #[tokio::test(start_paused = true)]
