@@ -107,6 +107,12 @@ async fn s41_no_close_after_a_trap() {
     assert_eq!(first.expect(200).end, End::CutOff);
     server.get("/?n=0").await.expect(502);
     assert!(log::of_guest(first.id(), "wsgi.errors").is_empty());
+    let lines = log::of(first.id());
+    assert_eq!(
+        lines.len(),
+        1,
+        "one line, and none of a close that failed: {lines:?}"
+    );
 }
 
 /// How a client can go.
