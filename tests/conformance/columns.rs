@@ -14,8 +14,11 @@ pub(crate) struct Column {
     /// The source of the application in each case's folder.
     pub(crate) source: &'static str,
     /// Makes the component of a case.
-    build: Option<fn(&str) -> Result<Vec<u8>, String>>,
+    build: Option<Build>,
 }
+
+/// From a case's name to its component's bytes; the error says what is missing and the mend.
+type Build = fn(&str) -> Result<Vec<u8>, String>;
 
 /// A new language gets its `build` here; see README.md.
 pub(crate) const COLUMNS: [Column; 5] = [

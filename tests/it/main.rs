@@ -11,6 +11,7 @@
 //! - `framing`: how a response is framed for its client, and how a transfer breaks off.
 //! - `framing`: where a request ends, and what could make two readers differ.
 //! - `head_checks`: what it checks of them, in which order.
+//! - `hand_made`: components that no compiler makes: an adapter's, and tables that grow.
 //! - `headers`: what header fields become.
 //! - `isolation`: what a guest has of the world, and what it can write to the log.
 //! - `lifecycle`: `close`, and what a client that goes away does to a guest.
@@ -35,6 +36,7 @@ mod environ;
 mod expect;
 mod faults;
 mod framing;
+mod hand_made;
 mod head_checks;
 mod headers;
 mod isolation;
