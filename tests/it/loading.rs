@@ -13,6 +13,7 @@ fn without_cache(max_memory: usize, allocator: AllocatorChoice) -> Runtime {
         max_memory,
         allocator,
         cache: None,
+        ..RuntimeConfig::default()
     })
     .unwrap()
 }

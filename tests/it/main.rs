@@ -1,17 +1,21 @@
 //! End to end, in one binary. What goes where:
 //!
+//! - `access_log`: the lines of the access log.
 //! - `blocks`: blocks on their way: none held back, large bodies in bounded memory.
 //! - `body`: reading a request's body.
+//! - `body_faults`: a body that does not arrive as it should.
 //! - `bounds_of_time`: the queue for an instance, the timeouts, and slow clients.
 //! - `cache`: compiled code on disk: used, not trusted, swept.
 //! - `cli`: the command as a process: what it says, refuses, and how it ends.
+//! - `connection`: what a connection carries, until it closes or the server drains.
 //! - `environ`: the variables of a request, one by one.
+//! - `errors`: what a client that asks wrongly is told.
 //! - `expect`: `Expect: 100-continue` and other expectations.
 //! - `faults`: what a guest does wrong, what the client sees of it and what the log says.
-//! - `framing`: how a response is framed for its client, and how a transfer breaks off.
 //! - `framing`: where a request ends, and what could make two readers differ.
 //! - `head_checks`: what it checks of them, in which order.
 //! - `hand_made`: components that no compiler makes: an adapter's, and tables that grow.
+//! - `head_checks`: what `start-response` checks of status and headers, in which order.
 //! - `headers`: what header fields become.
 //! - `isolation`: what a guest has of the world, and what it can write to the log.
 //! - `lifecycle`: `close`, and what a client that goes away does to a guest.
@@ -27,12 +31,16 @@
     reason = "a test that cannot go on should say where"
 )]
 
+mod access_log;
 mod blocks;
 mod body;
+mod body_faults;
 mod bounds_of_time;
 mod cache;
 mod cli;
+mod connection;
 mod environ;
+mod errors;
 mod expect;
 mod faults;
 mod framing;

@@ -129,20 +129,24 @@ pub(crate) struct ServeOptions {
     pub(crate) log_format: Option<LogFormat>,
 
     /// Folder for compiled code [default: wasm-gw in the user's cache folder]
-    #[arg(long, value_name = "FOLDER", help_heading = "Compiled code")]
+    #[arg(long, value_name = "FOLDER", help_heading = "Compiled code and memory")]
     pub(crate) cache_dir: Option<PathBuf>,
 
     /// The most that the folder may hold [default: 2GiB]
-    #[arg(long, value_name = "SIZE", help_heading = "Compiled code")]
+    #[arg(long, value_name = "SIZE", help_heading = "Compiled code and memory")]
     pub(crate) cache_size: Option<Size>,
 
     /// Compile at each start
-    #[arg(long, help_heading = "Compiled code")]
+    #[arg(long, help_heading = "Compiled code and memory")]
     pub(crate) no_cache: bool,
 
     /// How instances get their memory [default: auto]
-    #[arg(long, value_name = "HOW", help_heading = "Compiled code")]
+    #[arg(long, value_name = "HOW", help_heading = "Compiled code and memory")]
     pub(crate) allocator: Option<Allocator>,
+
+    /// How a pool's slot is made new between two requests [default: auto]
+    #[arg(long, value_name = "HOW", help_heading = "Compiled code and memory")]
+    pub(crate) reset: Option<Reset>,
 }
 
 /// The form of logs.
@@ -165,6 +169,19 @@ pub(crate) enum Allocator {
     Auto,
     /// Mapped afresh for each instance: slower, reserves no address space.
     OnDemand,
+}
+
+/// How a slot is made new.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Reset {
+    /// The fastest way that is safe on this system.
+    #[default]
+    Auto,
+    /// PAGEMAP_SCAN: only where pages are known to be neither swapped out nor moved.
+    Scan,
+    /// Give all pages back.
+    Madvise,
 }
 
 fn dirs<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<DirGrant>, D::Error> {
@@ -217,6 +234,7 @@ impl ServeOptions {
             cache_size: self.cache_size.or(file.cache_size),
             no_cache: self.no_cache || file.no_cache,
             allocator: self.allocator.or(file.allocator),
+            reset: self.reset.or(file.reset),
         }
     }
 

@@ -503,17 +503,27 @@ pub(crate) struct RefusedLine<'a> {
     pub(crate) aborted: bool,
 }
 
-/// Whether the client asks for the connection to stay open.
-pub(crate) fn asks_keep_alive(headers: &HeaderMap) -> bool {
-    let mut keep_alive = false;
-    for value in headers.get_all(header::CONNECTION) {
-        for option in value.as_bytes().split(|&byte| byte == b',') {
-            let option = option.trim_ascii();
-            if option.eq_ignore_ascii_case(b"close") {
-                return false;
+/// What the client asks of the connection after this exchange.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wishes {
+    /// `Connection: close`. hyper overlooks it beside a byte beyond ASCII.
+    pub(crate) close: bool,
+    /// `Connection: keep-alive`, which only HTTP/1.0 needs, where hyper sees it.
+    pub(crate) keep_alive: bool,
+}
+
+impl Wishes {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut wishes = Self::default();
+        for value in headers.get_all(header::CONNECTION) {
+            let seen_by_hyper = value.to_str().is_ok();
+            for option in value.as_bytes().split(|&byte| byte == b',') {
+                let option = option.trim_ascii();
+                wishes.close |= option.eq_ignore_ascii_case(b"close");
+                wishes.keep_alive |= seen_by_hyper && option.eq_ignore_ascii_case(b"keep-alive");
             }
-            keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
         }
+        wishes.keep_alive &= !wishes.close;
+        wishes
     }
-    keep_alive
 }

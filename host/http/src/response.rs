@@ -17,7 +17,7 @@ use pin_project_lite::pin_project;
 use wasm_gw_protocol::{Reason, RequestId};
 
 use crate::BoxError;
-use crate::exchange::{Connection, Persistence};
+use crate::exchange::{Connection, Persistence, Wishes};
 use crate::refusal::REQUEST_ID;
 
 /// What of the request decides how its answer is framed.
@@ -25,15 +25,15 @@ use crate::refusal::REQUEST_ID;
 pub(crate) struct Asked {
     pub(crate) head: bool,
     pub(crate) version: Version,
-    pub(crate) keep_alive: bool,
+    pub(crate) wishes: Wishes,
 }
 
 impl Asked {
-    pub(crate) fn new(method: &Method, version: Version, keep_alive: bool) -> Self {
+    pub(crate) fn new(method: &Method, version: Version, wishes: Wishes) -> Self {
         Asked {
             head: method == Method::HEAD,
             version,
-            keep_alive,
+            wishes,
         }
     }
 }
@@ -90,11 +90,11 @@ pub(crate) fn finish_head(
         );
     let length_known = bodiless || announced.is_some() || body.exact().is_some();
     let persistence = connection.answered(parts.status, old && !length_known);
-    if wants_close || persistence == Persistence::Close {
+    if wants_close || asked.wishes.close || persistence == Persistence::Close {
         parts
             .headers
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    } else if old && length_known && asked.keep_alive && persistence == Persistence::Free {
+    } else if old && length_known && asked.wishes.keep_alive && persistence == Persistence::Free {
         // hyper keeps an HTTP/1.0 connection only if the answer says so.
         parts
             .headers

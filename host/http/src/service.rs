@@ -17,7 +17,7 @@ use wasm_gw_protocol::{Refusal, RequestId, wants_json};
 
 use crate::BoxError;
 use crate::body::RequestBody;
-use crate::exchange::{Connection, asks_keep_alive};
+use crate::exchange::{Connection, Wishes};
 use crate::limits;
 use crate::refusal;
 use crate::response::{Asked, Never, ResponseBody, finish_head};
@@ -58,11 +58,7 @@ where
         let id = new_request_id();
         let has_body = !incoming.is_end_stream();
         let number = connection.begin(&parts, &id, has_body);
-        let asked = Asked::new(
-            &parts.method,
-            parts.version,
-            asks_keep_alive(&parts.headers),
-        );
+        let asked = Asked::new(&parts.method, parts.version, Wishes::of(&parts.headers));
 
         let step = match limits::check(&parts, incoming.size_hint().exact(), &connection.config) {
             Err(refusal) => {

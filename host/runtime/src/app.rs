@@ -78,6 +78,12 @@ impl Runtime {
         &self.0.allocator
     }
 
+    /// Resolves when no instance is alive. A response may have ended before its guest has: `close`
+    /// is called after it, so a server that stops should wait for this, for a bounded time.
+    pub async fn idle(&self) {
+        self.0.ticker.idle().await;
+    }
+
     /// How many instances are alive now.
     pub fn instances(&self) -> usize {
         self.0.ticker.live()
@@ -183,6 +189,16 @@ impl App {
                 return;
             }
         };
+        let engine = &app.runtime.0.engine;
+        let _ticking = match app.runtime.0.ticker.ticking(engine) {
+            Ok(ticking) => ticking,
+            Err(error) => {
+                let why = format!("the thread that interrupts guests cannot start: {error}");
+                let failure = Failure::Unavailable(why.into());
+                let _ = job.head.send(asked.failed(&app.name, &failure));
+                return;
+            }
+        };
         let parts = instance::Parts {
             app: Arc::clone(&app.name),
             request_id: asked.request_id.clone(),
@@ -196,13 +212,11 @@ impl App {
             ),
             output: Output::Waiting(job.head),
         };
-        let engine = &app.runtime.0.engine;
-        let _ticking = app.runtime.0.ticker.ticking(engine);
         let mut store = instance::store(engine, parts);
         let environ = GuestEnviron {
             vars: job.environ,
             flags: self.run_flags(),
-            input: Input::of_body(job.body),
+            input: Input::of_body(job.body, app.limits.memory),
         };
         let settle = |state: &mut State, outcome| asked.settle(state, outcome);
         gateway::run(&app.pre, &mut store, environ, settle).await;

@@ -93,8 +93,9 @@ impl Clock {
         let state = self.lock();
         let left = match state.since {
             Some(since) => state.left.saturating_sub(now - since),
-            // It stands, so that it can pass no earlier than this after it runs again.
-            None => state.left.max(Duration::from_millis(1)),
+            // It stands. Whoever waits need not look again soon: what is over by little when the
+            // clock runs again is found then.
+            None => state.left.max(Duration::from_millis(50)),
         };
         match state.end.map(|end| end.saturating_duration_since(now)) {
             Some(whole) if whole < left => (whole, Expired::MaxDuration),

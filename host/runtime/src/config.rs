@@ -21,6 +21,8 @@ pub struct RuntimeConfig {
     pub max_memory: usize,
     /// Which allocator gives instances their memory.
     pub allocator: AllocatorChoice,
+    /// How the pool makes a slot new between two requests.
+    pub reset: ResetChoice,
     /// Where compiled code is kept between runs; none compiles at each start.
     pub cache: Option<CacheConfig>,
 }
@@ -31,6 +33,7 @@ impl Default for RuntimeConfig {
             instances: 1000,
             max_memory: 256 << 20,
             allocator: AllocatorChoice::Auto,
+            reset: ResetChoice::Auto,
             cache: None,
         }
     }
@@ -44,6 +47,20 @@ pub enum AllocatorChoice {
     Auto,
     /// Map memory afresh for each instance: slower, needs no reservation.
     OnDemand,
+}
+
+/// How the pool makes a slot new between two requests; see [`Reset`](crate::Reset).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResetChoice {
+    /// The fastest way that is safe on this system.
+    #[default]
+    Auto,
+    /// `PAGEMAP_SCAN` where the kernel has it. For systems on which the operator knows that pages
+    /// are neither swapped out nor moved while a request ends; elsewhere one request may see what
+    /// another left in its memory.
+    Scan,
+    /// `madvise`, always.
+    Madvise,
 }
 
 /// Where compiled code is kept.

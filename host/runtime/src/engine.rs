@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use wasmtime::{
     Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig,
     WasmBacktraceDetails,
 };
 
 use crate::config::{AllocatorChoice, RuntimeConfig};
-use crate::reset::{Reset, SwapFacts, decide};
+use crate::reset::{self, Reset};
 
 /// How long a guest runs before it looks at its clock and lets others run.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
@@ -32,6 +33,10 @@ const PARTS: u32 = 200;
 
 /// Address space of one linear memory: all that 32 bits can name, so that no access needs a check.
 const SLOT: usize = 4 << 30;
+
+/// What a slot may keep of one linear memory in bytes, with the scan: more than a guest in an
+/// interpreter dirties, and little enough to have for each warm slot.
+const KEPT: usize = 16 << 20;
 
 /// Elements of one table: room for the function tables of large interpreters.
 const TABLE_ELEMENTS: usize = 200_000;
@@ -67,7 +72,7 @@ pub(crate) fn build(config: &RuntimeConfig) -> wasmtime::Result<(Engine, Allocat
         let engine = Engine::new(&base_config())?;
         return Ok((engine, Allocator::OnDemand("as configured".to_owned())));
     }
-    let reset = decide(SwapFacts::read());
+    let reset = reset::choose(config.reset);
     let mut pooled = base_config();
     pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config, reset)));
     match Engine::new(&pooled) {
@@ -109,12 +114,13 @@ fn base_config() -> Config {
 
 fn pool(config: &RuntimeConfig, reset: Reset) -> PoolingAllocationConfig {
     let instances = config.instances;
-    let several = instances.saturating_mul(5).max(PARTS);
+    let several = instances.saturating_mul(20).max(PARTS);
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(instances)
         .total_stacks(instances)
-        .total_core_instances(instances.saturating_mul(10).max(PARTS))
-        .total_memories(instances.saturating_add(instances / 4).max(PARTS))
+        .total_core_instances(instances.saturating_mul(PARTS))
+        // Composed components have a memory each.
+        .total_memories(instances.saturating_mul(2).max(PARTS))
         .total_tables(several)
         .max_core_instances_per_component(PARTS)
         .max_memories_per_component(PARTS)
@@ -127,13 +133,13 @@ fn pool(config: &RuntimeConfig, reset: Reset) -> PoolingAllocationConfig {
         // The slots are this large in any case; what an instance may use of its own is counted as
         // it grows, so that a component that asks for too much is told so in words.
         .max_memory_size(SLOT)
-        .max_unused_warm_slots(u32::min(instances, 100))
-        .async_stack_keep_resident(64 << 10);
+        .max_unused_warm_slots(u32::min(instances, 100));
     match reset {
-        // What stays resident is written over only where it is dirty, so keeping much is cheap.
+        // What stays resident is written over only where it is dirty, so keeping it is cheap in time;
+        // what is above goes back to the system.
         Reset::Scan => pool
             .pagemap_scan(Enabled::Yes)
-            .linear_memory_keep_resident(config.max_memory)
+            .linear_memory_keep_resident(usize::min(config.max_memory, KEPT))
             .table_keep_resident(1 << 20),
         // Without the scan, keeping means writing over all of it each time.
         Reset::Madvise(_) => pool.pagemap_scan(Enabled::No),
@@ -153,6 +159,8 @@ struct TickerShared {
     asleep: AtomicBool,
     state: Mutex<TickerState>,
     wake: Condvar,
+    /// Told when the last instance ends.
+    idle: Notify,
 }
 
 #[derive(Default)]
@@ -162,6 +170,13 @@ struct TickerState {
 }
 
 impl TickerShared {
+    /// One instance is alive no more.
+    fn leave(&self) {
+        if self.live.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.idle.notify_waiters();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, TickerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -175,19 +190,35 @@ impl Ticker {
                 asleep: AtomicBool::new(true),
                 state: Mutex::default(),
                 wake: Condvar::new(),
+                idle: Notify::new(),
             }),
         }
     }
 
     /// Keeps the epoch ticking for as long as the guard lives.
-    pub(crate) fn ticking(&self, engine: &Engine) -> Ticking {
+    ///
+    /// # Errors
+    ///
+    /// The thread cannot be started. Without it no bound of time would hold.
+    pub(crate) fn ticking(&self, engine: &Engine) -> std::io::Result<Ticking> {
         // Sequentially consistent on both sides: either the thread sees this instance before it
         // goes to sleep, or this sees that it sleeps.
         self.shared.live.fetch_add(1, Ordering::SeqCst);
         if self.shared.asleep.load(Ordering::SeqCst) {
-            self.wake(engine);
+            self.wake(engine).inspect_err(|_| self.shared.leave())?;
         }
-        Ticking(Arc::clone(&self.shared))
+        Ok(Ticking(Arc::clone(&self.shared)))
+    }
+
+    /// Resolves when no instance is alive.
+    pub(crate) async fn idle(&self) {
+        loop {
+            let idle = self.shared.idle.notified();
+            if self.live() == 0 {
+                return;
+            }
+            idle.await;
+        }
     }
 
     /// How many instances are alive.
@@ -196,26 +227,22 @@ impl Ticker {
     }
 
     #[cold]
-    fn wake(&self, engine: &Engine) {
+    fn wake(&self, engine: &Engine) -> std::io::Result<()> {
         let mut state = self.shared.lock();
         self.shared.asleep.store(false, Ordering::SeqCst);
         if state.started {
             self.shared.wake.notify_one();
-            return;
+            return Ok(());
         }
         let shared = Arc::clone(&self.shared);
         let engine = engine.weak();
         let started = std::thread::Builder::new()
             .name("wasm-gw-epoch".to_owned())
             .spawn(move || tick(&shared, &engine));
-        match started {
-            Ok(_) => state.started = true,
-            // Without ticks no deadline would hold; the next instance tries again.
-            Err(error) => {
-                self.shared.asleep.store(true, Ordering::SeqCst);
-                tracing::error!("the thread that interrupts guests cannot start: {error}");
-            }
-        }
+        // If it did not, the next instance tries again.
+        state.started = started.is_ok();
+        self.shared.asleep.store(!state.started, Ordering::SeqCst);
+        started.map(drop)
     }
 }
 
@@ -231,7 +258,7 @@ pub(crate) struct Ticking(Arc<TickerShared>);
 
 impl Drop for Ticking {
     fn drop(&mut self) {
-        self.0.live.fetch_sub(1, Ordering::SeqCst);
+        self.0.leave();
     }
 }
 

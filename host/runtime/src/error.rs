@@ -50,6 +50,20 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// Sorts what ended an instantiation: what is neither the guest's doing nor a limit of its own is
+    /// the system's, such as memory that is not to be had.
+    pub(crate) fn of_instantiation(error: &wasmtime::Error, refused: Option<&'static str>) -> Self {
+        let by_guest = error.is::<Trap>()
+            || error.is::<Expired>()
+            || error.is::<wasmtime_wasi::I32Exit>()
+            || refused.is_some();
+        if by_guest {
+            Failure::of_call(error, refused)
+        } else {
+            Failure::Unavailable(format!("an instance cannot be made: {error:#}").into())
+        }
+    }
+
     /// Sorts what a call into a guest ended with. `refused` says what the instance was denied
     /// before, which is the likelier cause than the trap that it led to.
     pub(crate) fn of_call(error: &wasmtime::Error, refused: Option<&'static str>) -> Self {

@@ -17,6 +17,9 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 /// A line longer than this many bytes is cut into several.
 const LINE: usize = 8 << 10;
 
+/// What a line costs beside its text: time, names and the request's id are written with it.
+const LINE_COST: usize = 128;
+
 /// Where a guest's text came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
@@ -70,27 +73,41 @@ impl GuestLog {
     /// Takes text of a guest; whole lines of it go to the log at once.
     pub(crate) fn write(&self, stream: Stream, text: &[u8]) {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = &text[..text.len().min(state.left)];
-        state.left -= taken.len();
-        let mut rest = taken;
-        while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
-            let (line, after) = rest.split_at(end);
-            state.extend(self, stream, line);
-            state.end_line(self, stream);
-            rest = &after[1..];
+        let mut rest = text;
+        while !rest.is_empty() {
+            if state.left == 0 {
+                return state.cut_off(self, stream);
+            }
+            let room = state.left.min(LINE - state.line(stream).len());
+            let line = rest.iter().position(|&byte| byte == b'\n');
+            let (piece, after) = rest.split_at(line.unwrap_or(rest.len()).min(room));
+            state.left -= piece.len();
+            state.line(stream).extend_from_slice(piece);
+            rest = after;
+            if let Some(after) = rest.strip_prefix(b"\n") {
+                rest = after;
+                state.end_line(self, stream);
+            } else if state.line(stream).len() == LINE {
+                state.end_line(self, stream);
+            }
         }
-        state.extend(self, stream, rest);
-        if taken.len() < text.len() && !state.cut {
-            state.cut = true;
-            state.end_line(self, stream);
-            tracing::warn!(
-                target: "wasm_gw::guest",
-                app = %self.0.app,
-                request_id = %self.0.request_id,
-                "the guest's log is cut here: a request may write {} bytes",
-                state.limit,
-            );
+    }
+
+    /// Says something of the guest on a line of its own, within the same bounds.
+    pub(crate) fn remark(&self, text: &str) {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.left == 0 {
+            return state.cut_off(self, Stream::Errors);
         }
+        let text = &text[..text.floor_char_boundary(state.left)];
+        state.left = state.left.saturating_sub(text.len() + LINE_COST);
+        tracing::info!(
+            target: "wasm_gw::guest",
+            app = %self.0.app,
+            request_id = %self.0.request_id,
+            "{}",
+            escape(text),
+        );
     }
 
     /// Ends the lines that have no end: called on `flush`, and when the request is over.
@@ -117,19 +134,33 @@ impl GuestLog {
 }
 
 impl State {
-    fn extend(&mut self, log: &GuestLog, stream: Stream, mut text: &[u8]) {
-        while !text.is_empty() {
-            let line = &mut self.lines[stream as usize];
-            let (now, later) = text.split_at(text.len().min(LINE - line.len()));
-            line.extend_from_slice(now);
-            text = later;
-            if line.len() == LINE {
-                self.end_line(log, stream);
-            }
+    /// The line in the making.
+    fn line(&mut self, stream: Stream) -> &mut Vec<u8> {
+        &mut self.lines[stream as usize]
+    }
+
+    /// Says, once, that what follows is dropped.
+    fn cut_off(&mut self, log: &GuestLog, stream: Stream) {
+        if std::mem::replace(&mut self.cut, true) {
+            return;
         }
+        if !self.line(stream).is_empty() {
+            self.end_line(log, stream);
+        }
+        tracing::warn!(
+            target: "wasm_gw::guest",
+            app = %log.0.app,
+            request_id = %log.0.request_id,
+            "the guest's log is cut here: a request may write {} bytes, of which a line takes {} \
+             beside its text",
+            self.limit,
+            LINE_COST,
+        );
     }
 
     fn end_line(&mut self, log: &GuestLog, stream: Stream) {
+        // A line costs more than its text, or empty ones would be free.
+        self.left = self.left.saturating_sub(LINE_COST);
         log.emit(stream, &self.lines[stream as usize]);
         self.lines[stream as usize].clear();
     }

@@ -2,7 +2,7 @@
 //! out.
 //!
 //! ```no_run
-//! use wasm_gw_runtime::{App, AppConfig, Runtime, RuntimeConfig};
+//! use wasm_gw_runtime::{App, AppConfig, Runtime, ResetChoice, RuntimeConfig};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let runtime = Runtime::new(RuntimeConfig::default())?;
@@ -42,7 +42,7 @@ mod settle;
 pub use app::{App, LoadError, Runtime, RuntimeError};
 pub use cache::CacheUse;
 pub use component::ComponentError;
-pub use config::{AllocatorChoice, AppConfig, CacheConfig, RuntimeConfig};
+pub use config::{AllocatorChoice, AppConfig, CacheConfig, ResetChoice, RuntimeConfig};
 pub use engine::Allocator;
 pub use grants::{DirGrant, DirGrantError, GrantError, Grants};
 pub use limits::InstanceLimits;

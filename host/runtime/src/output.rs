@@ -47,6 +47,11 @@ impl Output {
         matches!(self, Output::Waiting(_))
     }
 
+    /// Whether a response has begun and is not complete.
+    pub(crate) fn is_streaming(&self) -> bool {
+        matches!(self, Output::Streaming { .. })
+    }
+
     /// Sends what the protocol says must be sent now, and waits until the client has room for it.
     pub(crate) async fn emit(&mut self, send: Send, clock: &Clock) -> Result<(), Gone> {
         let block = match send {

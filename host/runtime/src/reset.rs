@@ -1,13 +1,16 @@
 //! How a slot of the pool is made new between two requests: by looking up which pages are dirty
 //! (`PAGEMAP_SCAN`), or by giving all of them back to the kernel (`madvise`).
 //!
-//! The scan is far cheaper, and it sees only pages that are *present*: a dirty page that was swapped
-//! out would be left as it is and read by the next request. So it is used only where this process
-//! cannot be swapped. The decision is [`decide`], a function of facts; [`SwapFacts::read`] collects
-//! them.
+//! The scan is far cheaper, and wasmtime's asks for pages that are *present*. A dirty page that is
+//! swapped out at that moment is not, nor is one that the kernel is just moving (compaction, NUMA
+//! balancing): it would be left as it is and read by the next request. So the scan is used only where
+//! pages of this process can neither be swapped nor moved, or where the operator says so. The
+//! decision is [`decide`], a function of facts; [`Facts::read`] collects them.
 
 use std::fmt;
 use std::path::Path;
+
+use crate::config::ResetChoice;
 
 /// How memory is reset between two instances in one slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,45 +28,67 @@ pub enum NoScan {
     Unsupported,
     /// This process could be swapped out.
     Swappable,
+    /// The kernel may move pages of this process, as compaction does.
+    Movable,
+    /// The operator chose so.
+    Chosen,
 }
 
 impl fmt::Display for Reset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Reset::Scan => "PAGEMAP_SCAN",
+            Reset::Madvise(NoScan::Chosen) => "madvise",
             Reset::Madvise(NoScan::Unsupported) => "madvise (this kernel has no PAGEMAP_SCAN)",
             Reset::Madvise(NoScan::Swappable) => {
-                "madvise (this process can be swapped out; \
-                 set memory.swap.max to 0 or turn swap off for the faster PAGEMAP_SCAN)"
+                "madvise (PAGEMAP_SCAN would be faster, and unsafe: this process can be swapped out)"
+            }
+            Reset::Madvise(NoScan::Movable) => {
+                "madvise (PAGEMAP_SCAN would be faster, and unsafe: this kernel moves pages)"
             }
         })
     }
 }
 
-/// What decides whether pages of this process can leave memory. A fact that could not be read is
+/// What decides whether pages of this process can be out of place. A fact that could not be read is
 /// `None`, and counts as the unsafe answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct SwapFacts {
+pub(crate) struct Facts {
     /// Whether the kernel offers the scan to this process.
     pub(crate) scan_available: bool,
     /// Swap space of the machine in bytes.
     pub(crate) swap_total: Option<u64>,
     /// The smallest `memory.swap.max` from this process's control group up to the root, in bytes.
     pub(crate) swap_max: Option<u64>,
+    /// Whether this kernel compacts memory or balances it between nodes.
+    pub(crate) moves_pages: Option<bool>,
 }
 
-/// Whether the scan is safe and possible.
-pub(crate) fn decide(facts: SwapFacts) -> Reset {
+/// Whether the scan is possible, and safe: nothing of one request may be seen by the next.
+pub(crate) fn decide(facts: Facts) -> Reset {
+    let stays_in_memory = facts.swap_total == Some(0) || facts.swap_max == Some(0);
     if !facts.scan_available {
         Reset::Madvise(NoScan::Unsupported)
-    } else if facts.swap_total == Some(0) || facts.swap_max == Some(0) {
-        Reset::Scan
-    } else {
+    } else if !stays_in_memory {
         Reset::Madvise(NoScan::Swappable)
+    } else if facts.moves_pages != Some(false) {
+        Reset::Madvise(NoScan::Movable)
+    } else {
+        Reset::Scan
     }
 }
 
-impl SwapFacts {
+/// How memory is reset, by the operator's choice and the facts.
+pub(crate) fn choose(choice: ResetChoice) -> Reset {
+    match choice {
+        ResetChoice::Auto => decide(Facts::read()),
+        ResetChoice::Scan if scan_available() => Reset::Scan,
+        ResetChoice::Scan => Reset::Madvise(NoScan::Unsupported),
+        ResetChoice::Madvise => Reset::Madvise(NoScan::Chosen),
+    }
+}
+
+impl Facts {
     /// Reads the facts from `/proc` and `/sys/fs/cgroup`.
     pub(crate) fn read() -> Self {
         let read = |path: &str| std::fs::read_to_string(path).ok();
@@ -73,8 +98,20 @@ impl SwapFacts {
             swap_max: read("/proc/self/cgroup")
                 .as_deref()
                 .and_then(|groups| swap_max(Path::new("/sys/fs/cgroup"), groups)),
+            moves_pages: moves_pages(Path::new("/proc/sys")),
         }
     }
+}
+
+/// A kernel that can compact has `vm/compact_memory`, and one that can balance between nodes says in
+/// `kernel/numa_balancing` whether it does.
+fn moves_pages(sysctl: &Path) -> Option<bool> {
+    if !sysctl.join("vm").is_dir() {
+        return None;
+    }
+    let balances = std::fs::read_to_string(sysctl.join("kernel/numa_balancing"))
+        .is_ok_and(|text| text.trim() != "0");
+    Some(balances || sysctl.join("vm/compact_memory").exists())
 }
 
 #[cfg(target_os = "linux")]
@@ -103,6 +140,10 @@ fn swap_total(swaps: &str) -> Option<u64> {
 /// `/proc/self/cgroup`) up to the root of the tree that is mounted at `root`.
 fn swap_max(root: &Path, groups: &str) -> Option<u64> {
     let group = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    // A group outside of what is mounted here says nothing about this process.
+    if group.split('/').any(|part| part == "..") {
+        return None;
+    }
     let mut least = None;
     let mut folder = root.join(group);
     while folder.starts_with(root) {
@@ -125,23 +166,45 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_scan_needs_a_kernel_that_has_it_and_a_process_that_stays_in_memory() {
-        let facts = |scan_available, swap_total, swap_max| SwapFacts {
+    fn the_scan_needs_a_kernel_that_has_it_and_pages_that_stay_where_they_are() {
+        let facts = |scan_available, swap_total, swap_max, moves_pages| Facts {
             scan_available,
             swap_total,
             swap_max,
+            moves_pages,
         };
         let check = |facts, expected| assert_eq!(decide(facts), expected, "{facts:?}");
+        let stays = Some(false);
 
-        check(facts(true, Some(0), None), Reset::Scan);
-        check(facts(true, Some(1 << 30), Some(0)), Reset::Scan);
-        check(facts(true, None, Some(0)), Reset::Scan);
+        check(facts(true, Some(0), None, stays), Reset::Scan);
+        check(facts(true, Some(1 << 30), Some(0), stays), Reset::Scan);
+        check(facts(true, None, Some(0), stays), Reset::Scan);
         let swappable = Reset::Madvise(NoScan::Swappable);
-        check(facts(true, Some(1 << 30), None), swappable);
-        check(facts(true, Some(1), Some(1)), swappable);
-        check(facts(true, None, None), swappable);
+        check(facts(true, Some(1 << 30), None, stays), swappable);
+        check(facts(true, Some(1), Some(1), stays), swappable);
+        check(facts(true, None, None, stays), swappable);
+        let movable = Reset::Madvise(NoScan::Movable);
+        check(facts(true, Some(0), Some(0), Some(true)), movable);
+        check(facts(true, Some(0), Some(0), None), movable);
         let unsupported = Reset::Madvise(NoScan::Unsupported);
-        check(facts(false, Some(0), Some(0)), unsupported);
+        check(facts(false, Some(0), Some(0), stays), unsupported);
+    }
+
+    #[test]
+    fn a_kernel_that_compacts_or_balances_moves_pages() {
+        let folder = tempfile::tempdir().unwrap();
+        let sysctl = folder.path();
+        assert_eq!(moves_pages(sysctl), None);
+        std::fs::create_dir_all(sysctl.join("vm")).unwrap();
+        std::fs::create_dir_all(sysctl.join("kernel")).unwrap();
+        assert_eq!(moves_pages(sysctl), Some(false));
+        std::fs::write(sysctl.join("kernel/numa_balancing"), "0\n").unwrap();
+        assert_eq!(moves_pages(sysctl), Some(false));
+        std::fs::write(sysctl.join("kernel/numa_balancing"), "1\n").unwrap();
+        assert_eq!(moves_pages(sysctl), Some(true));
+        std::fs::write(sysctl.join("kernel/numa_balancing"), "0\n").unwrap();
+        std::fs::write(sysctl.join("vm/compact_memory"), "").unwrap();
+        assert_eq!(moves_pages(sysctl), Some(true));
     }
 
     #[test]
@@ -156,14 +219,15 @@ mod tests {
 
     #[test]
     fn the_least_swap_limit_on_the_way_to_the_root_counts() {
-        let root = std::env::temp_dir().join(format!("wasm-gw-swap-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
         let inner = root.join("outer/inner");
         std::fs::create_dir_all(&inner).unwrap();
         std::fs::write(inner.join("memory.swap.max"), "max\n").unwrap();
         std::fs::write(root.join("outer/memory.swap.max"), "0\n").unwrap();
-        assert_eq!(swap_max(&root, "0::/outer/inner\n"), Some(0));
-        assert_eq!(swap_max(&root, "0::/\n"), None);
-        assert_eq!(swap_max(&root, "1:cpu:/outer\n"), None);
-        std::fs::remove_dir_all(&root).unwrap();
+        assert_eq!(swap_max(root, "0::/outer/inner\n"), Some(0));
+        assert_eq!(swap_max(root, "0::/\n"), None);
+        assert_eq!(swap_max(root, "1:cpu:/outer\n"), None);
+        assert_eq!(swap_max(root, "0::/../outer\n"), None);
     }
 }

@@ -16,7 +16,8 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 use wasm_gw_protocol::{
-    BodyError, Environ, Facts, Refusal, Split, Target, check_method, named_in_connection, route,
+    ALLOWED_METHODS, BodyError, Environ, Facts, Refusal, Split, Target, check_method,
+    named_in_connection, route,
 };
 
 use crate::app::{App, Job};
@@ -27,9 +28,6 @@ use crate::settle::Asked;
 
 /// Any error of a request's body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// What the server answers to `OPTIONS *`, which is about itself and no app.
-const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// Apps by mount, as a `tower::Service`. Cheap to clone.
 #[derive(Clone)]
@@ -145,12 +143,14 @@ fn report_hidden(app: &str, parts: &request::Parts, asked: &Asked) {
     }
 }
 
+/// The answer to `OPTIONS *`, which is about the server and no app.
 fn options() -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::whole(Bytes::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
-    response
-        .headers_mut()
-        .insert(http::header::ALLOW, HeaderValue::from_static(ALLOW));
+    response.headers_mut().insert(
+        http::header::ALLOW,
+        HeaderValue::from_static(ALLOWED_METHODS),
+    );
     response
 }
 

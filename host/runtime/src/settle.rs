@@ -66,7 +66,8 @@ impl Asked {
             // A client that has gone meanwhile needs no answer.
             let _ = state.output.answer(self.failed(&state.app, &failure));
         } else {
-            report(&state.app, &state.request_id, &failure, true);
+            let cut = state.output.is_streaming();
+            report(&state.app, &state.request_id, &failure, cut);
             state.output.abort();
         }
     }

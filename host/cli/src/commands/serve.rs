@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use http::HeaderValue;
@@ -9,12 +10,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use wasm_gw_http::{AccessLog, AccessLogFormat, Address, HttpConfig, Server};
 use wasm_gw_protocol::{Environ, HeadLimits, Mount};
 use wasm_gw_runtime::{
-    AllocatorChoice, App, AppConfig, CacheConfig, CacheUse, Grants, InstanceLimits, Runtime,
-    RuntimeConfig, SERVER_SOFTWARE, Site,
+    AllocatorChoice, App, AppConfig, CacheConfig, CacheUse, Grants, InstanceLimits, ResetChoice,
+    Runtime, RuntimeConfig, SERVER_SOFTWARE, Site,
 };
 
 use crate::manifest::{MANIFEST, Manifest};
-use crate::options::{Allocator, LogFormat, MOST_INSTANCES, ServeOptions};
+use crate::options::{Allocator, LogFormat, MOST_INSTANCES, Reset, ServeOptions};
 use crate::usage::Usage;
 use crate::values::{AppFile, Pair, Size, Span};
 use crate::{printer, telemetry};
@@ -95,6 +96,12 @@ async fn serve(
             drained.cut
         );
     }
+    // A response may have ended before its guest: `close` comes after it (S41).
+    let close = InstanceLimits::default().close_timeout + Duration::from_secs(1);
+    if tokio::time::timeout(close, runtime.idle()).await.is_err() {
+        let instances = runtime.instances();
+        tracing::warn!("{instances} instances were still running and are ended");
+    }
     Ok(())
 }
 
@@ -170,6 +177,11 @@ fn runtime(
         allocator: match options.allocator.unwrap_or_default() {
             Allocator::Auto => AllocatorChoice::Auto,
             Allocator::OnDemand => AllocatorChoice::OnDemand,
+        },
+        reset: match options.reset.unwrap_or_default() {
+            Reset::Auto => ResetChoice::Auto,
+            Reset::Scan => ResetChoice::Scan,
+            Reset::Madvise => ResetChoice::Madvise,
         },
         cache: cache.map(|dir| {
             let mut cache = CacheConfig::new(dir);

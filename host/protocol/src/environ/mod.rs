@@ -59,7 +59,11 @@ impl Environ {
     ///
     /// Those of [`Environ::set`], for the first variable that has one.
     pub fn from_vars(vars: Vec<(String, String)>) -> Result<Self, VarError> {
-        let mut environ = Environ::with_capacity(vars.len().min(Environ::MAX_VARS));
+        // Of more, some must be of one name, and looking for each of them would take too long.
+        if vars.len() > Environ::MAX_VARS {
+            return Err(VarError::TooMany);
+        }
+        let mut environ = Environ::with_capacity(vars.len());
         for (name, value) in vars {
             environ.set(name, value)?;
         }

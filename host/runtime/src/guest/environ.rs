@@ -43,7 +43,7 @@ impl HostEnviron for State {
         self.push_environ(GuestEnviron {
             vars,
             flags,
-            input: Input::of_body(None),
+            input: Input::of_body(None, 0),
         })
     }
 

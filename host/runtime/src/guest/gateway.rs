@@ -33,7 +33,7 @@ pub(crate) async fn run(
         Err(error) => {
             let failure = match error.downcast_ref::<PoolConcurrencyLimitError>() {
                 Some(full) => Failure::Unavailable(format!("no room in the pool: {full}").into()),
-                None => Failure::of_call(&error, store.data().refused()),
+                None => Failure::of_instantiation(&error, store.data().refused()),
             };
             return settle(store.data_mut(), Err(failure));
         }

@@ -34,6 +34,9 @@ struct Reader {
     body: Option<RequestBody>,
     buffer: InputBuffer,
     fault: Option<BodyError>,
+    /// The most that one read may gather: what the guest could not take anyway, it need not cost
+    /// the host.
+    most: usize,
     /// Host memory charged for a body made of bytes, given back with the last handle.
     charged: usize,
 }
@@ -45,7 +48,8 @@ pub struct HostBody {
 }
 
 impl Input {
-    pub(crate) fn of_body(body: Option<RequestBody>) -> Self {
+    /// The body of a request. A read gathers at most `most` bytes.
+    pub(crate) fn of_body(body: Option<RequestBody>, most: usize) -> Self {
         let mut buffer = InputBuffer::default();
         if body.is_none() {
             buffer.end();
@@ -54,6 +58,7 @@ impl Input {
             body,
             buffer,
             fault: None,
+            most,
             charged: 0,
         })
     }
@@ -67,6 +72,7 @@ impl Input {
             body: None,
             buffer,
             fault: None,
+            most: charged,
             charged,
         })
     }
@@ -85,6 +91,9 @@ impl Input {
         loop {
             if let Ok(taken) = from(&mut reader.buffer) {
                 return Ok(taken);
+            }
+            if reader.buffer.len() > reader.most {
+                return Err(BodyError::TooLarge);
             }
             reader.read_on(clock).await?;
         }
@@ -219,7 +228,9 @@ impl HostInput for State {
                 .await?
             {
                 Ok(line) if line.is_empty() => break,
-                Ok(_) if lines.len() == LINES => return Ok(Err(IoError::TooLarge)),
+                Ok(_) if lines.len() == LINES => {
+                    return Ok(Err(self.client_fault(BodyError::TooLarge)));
+                }
                 Ok(line) => line,
                 Err(error) => return Ok(Err(error)),
             };

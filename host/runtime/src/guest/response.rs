@@ -10,7 +10,6 @@ use super::bindings::wasm_gw::gateway::types::{
 };
 use super::recording::Recording;
 use crate::error::Exception;
-use crate::guest_log::escape;
 use crate::instance::State;
 
 /// The most bytes of each text of an exception that go to the log.
@@ -84,17 +83,20 @@ impl State {
         self.fault.get_or_insert(BodyError::Disconnected);
     }
 
-    /// An error that the guest handled by itself is for its log, with the request's id.
+    /// An error that the guest handled by itself is for its log, within that log's bounds.
     fn log_exc_info(&self, exception: &GuestException) {
-        let text = Exception::from(exception.clone()).to_string();
-        tracing::info!(
-            target: "wasm_gw::guest",
-            app = %self.app,
-            request_id = %self.request_id,
-            "start-response was called with exc-info: {}",
-            escape(&text),
-        );
+        let (kind, message) = (cut(&exception.kind), cut(&exception.message));
+        let traceback = exception.traceback.as_deref().map_or("", cut);
+        let separator = if traceback.is_empty() { "" } else { "\n" };
+        self.log.remark(&format!(
+            "start-response was called with exc-info: {kind}: {message}{separator}{traceback}"
+        ));
     }
+}
+
+/// What the log takes of an exception's text: a guest may hand over far more.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(EXCEPTION)]
 }
 
 impl HostWriter for State {
@@ -163,16 +165,14 @@ impl From<NotWritten> for WriteError {
 }
 
 impl From<GuestException> for Exception {
-    /// What the log takes of it: a guest may hand over far more.
     fn from(exception: GuestException) -> Self {
-        let cut = |mut text: String| {
-            text.truncate(text.floor_char_boundary(EXCEPTION));
-            text
-        };
         Self {
-            kind: cut(exception.kind),
-            message: cut(exception.message),
-            traceback: exception.traceback.map(cut),
+            kind: cut(&exception.kind).to_owned(),
+            message: cut(&exception.message).to_owned(),
+            traceback: exception
+                .traceback
+                .as_deref()
+                .map(|text| cut(text).to_owned()),
         }
     }
 }
