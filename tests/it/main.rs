@@ -13,7 +13,9 @@
 //! - `expect`: `Expect: 100-continue` and other expectations.
 //! - `faults`: what a guest does wrong, what the client sees of it and what the log says.
 //! - `framing`: where a request ends, and what could make two readers differ.
+//! - `hand_made`: components that no compiler makes: an adapter's, and tables that grow.
 //! - `head_checks`: what `start-response` checks of status and headers, in which order.
+//! - `head_checks`: what it checks of them, in which order.
 //! - `headers`: what header fields become.
 //! - `isolation`: what a guest has of the world, and what it can write to the log.
 //! - `lifecycle`: `close`, and what a client that goes away does to a guest.
@@ -44,6 +46,7 @@ mod errors;
 mod expect;
 mod faults;
 mod framing;
+mod hand_made;
 mod head_checks;
 mod headers;
 mod isolation;
