@@ -172,10 +172,10 @@ async fn the_reason_of_a_refusal_is_in_the_log_once_and_not_on_the_page() {
     let server = server().await;
     for (request, _, _) in failures() {
         let response = server.send(&request).await;
-        // A client's mistakes are no concern of whoever looks after the server.
+        // No warning: whoever looks after the server can do nothing about a client's mistakes.
         let lines = log::of(response.id());
         let levels: Vec<&str> = lines.iter().map(|line| line.level.as_str()).collect();
-        assert_eq!(levels, ["DEBUG"], "{request:.80?}: {lines:?}");
+        assert_eq!(levels, ["INFO"], "{request:.80?}: {lines:?}");
         let told = format!("{:?}", lines[0]);
         assert!(
             told.contains(&response.status.to_string()) || told.contains("reading"),

@@ -15,7 +15,6 @@
 //! - `framing`: where a request ends, and what could make two readers differ.
 //! - `hand_made`: components that no compiler makes: an adapter's, and tables that grow.
 //! - `head_checks`: what `start-response` checks of status and headers, in which order.
-//! - `head_checks`: what it checks of them, in which order.
 //! - `headers`: what header fields become.
 //! - `isolation`: what a guest has of the world, and what it can write to the log.
 //! - `lifecycle`: `close`, and what a client that goes away does to a guest.

@@ -229,16 +229,25 @@ async fn finish<H>(
     }
 }
 
-/// Answers a head that never became a request, in place of hyper, and closes. `head` is what
-/// hyper has left of it.
+/// Answers a head that never became a request, in place of hyper, and closes. `left` is what hyper
+/// has left unread: the head, or what came behind it, since hyper takes some heads before it refuses
+/// them.
 async fn answer(
     socket: &Socket,
     connection: &Connection,
     stages: &mut Stages,
     status: StatusCode,
-    head: &[u8],
+    left: &[u8],
 ) {
-    let since = connection.head_since().unwrap_or_else(Instant::now);
+    let (since, head) = connection.head().unzip();
+    let since = since.unwrap_or_else(Instant::now);
+    // A head that came together with what was before it is known only as long as hyper has not
+    // taken it, which is certain of one that is not complete.
+    let head = match &head {
+        Some(head) => head,
+        None if status == REQUEST_TIMEOUT => left,
+        None => b"",
+    };
     let (method, target) = request_line(head);
     let mut status = status;
     // hyper gives up on a head that does not fit; whether the target was too long already

@@ -54,6 +54,7 @@ struct State {
     refusal: Option<StatusCode>,
     /// A response body has failed and waits for its blocks to leave.
     flush: Flush,
+    line: RequestLine,
     /// The end of what the client sends has been read.
     end_of_input: bool,
     draining: bool,
@@ -75,6 +76,41 @@ struct Blocked {
     since: Instant,
     /// What the client had not acknowledged then, in bytes.
     unacknowledged: Option<usize>,
+}
+
+/// The beginning of a head, kept for the log: hyper takes a head out of its buffer before it refuses
+/// some of them, and what is left there then is not the head but what the client sent behind it.
+#[derive(Default)]
+struct RequestLine {
+    bytes: Vec<u8>,
+    room: usize,
+}
+
+impl RequestLine {
+    /// Room for the method, the blanks and the version beside a target.
+    const AROUND: usize = 128;
+
+    fn begin(&mut self, bytes: &[u8], target: usize) {
+        self.bytes.clear();
+        self.room = target.saturating_add(Self::AROUND);
+        let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
+        self.extend(&bytes[start.unwrap_or(bytes.len())..]);
+    }
+
+    /// Takes what belongs to the line, its end included, while there is room.
+    fn extend(&mut self, bytes: &[u8]) {
+        if self.room == 0 {
+            return;
+        }
+        let end = bytes.iter().position(|&byte| byte == b'\n');
+        let taken = &bytes[..end.map_or(bytes.len(), |end| end + 1).min(self.room)];
+        self.bytes.extend_from_slice(taken);
+        self.room = if end.is_some() {
+            0
+        } else {
+            self.room - taken.len()
+        };
+    }
 }
 
 enum Flush {
@@ -149,6 +185,7 @@ impl Connection {
                 write_blocked: None,
                 refusal: None,
                 flush: Flush::Unasked,
+                line: RequestLine::default(),
                 end_of_input: false,
                 draining: false,
             }),
@@ -172,7 +209,9 @@ impl Connection {
             let exchange = matches!(state.phase, Phase::Exchange | Phase::Flushing);
             return !(exchange && state.body == RequestBodyState::Read);
         }
-        if let Phase::Resting { .. } = state.phase
+        if let Phase::Head { .. } = state.phase {
+            state.line.extend(bytes);
+        } else if let Phase::Resting { .. } = state.phase
             // Bytes of a body that is read on after its answer are no head.
             && state.body != RequestBodyState::Open
             // Empty lines before a request are ignored (RFC 9112 2.2), so they start nothing.
@@ -181,6 +220,7 @@ impl Connection {
             state.phase = Phase::Head {
                 since: Instant::now(),
             };
+            state.line.begin(bytes, self.config.head.target);
         }
         true
     }
@@ -450,10 +490,12 @@ impl Connection {
         }
     }
 
-    /// Since when the current head is being read.
-    pub(crate) fn head_since(&self) -> Option<Instant> {
-        match self.lock().phase {
-            Phase::Head { since } => Some(since),
+    /// Since when the current head is being read, and its request line as far as it has come. None
+    /// for a head that came together with what was before it.
+    pub(crate) fn head(&self) -> Option<(Instant, Vec<u8>)> {
+        let state = self.lock();
+        match state.phase {
+            Phase::Head { since } => Some((since, state.line.bytes.clone())),
             _ => None,
         }
     }

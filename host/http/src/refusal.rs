@@ -18,7 +18,7 @@ pub(crate) fn response(
     json: bool,
     close: bool,
 ) -> Response<Bytes> {
-    tracing::debug!(
+    tracing::info!(
         status = refusal.status.as_u16(),
         reason = %refusal.detail,
         request_id = id.as_str(),

@@ -90,7 +90,7 @@ pub(crate) fn finish_head(
         );
     let length_known = bodiless || announced.is_some() || body.exact().is_some();
     let persistence = connection.answered(parts.status, old && !length_known);
-    if wants_close || asked.wishes.close || persistence == Persistence::Close {
+    if wants_close || (asked.wishes.close && !old) || persistence == Persistence::Close {
         parts
             .headers
             .insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -14,11 +14,11 @@ use http::StatusCode;
 /// The connection a request came over. Lives in the request's extensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnInfo {
-    /// `https` with TLS, or where a trusted proxy said so (protocol 2.1).
+    /// `https` with TLS (protocol 2.1).
     pub scheme: Scheme,
     /// Our end.
     pub local: Endpoint,
-    /// The client's end, after trusted proxies.
+    /// The client's end.
     pub remote: Endpoint,
 }
 

@@ -24,7 +24,7 @@ pub struct Refusal {
     pub detail: Cow<'static, str>,
     /// The `Allow` field, for 405.
     pub allow: Option<&'static str>,
-    /// The `Retry-After` field in seconds, for 429 and 503.
+    /// The `Retry-After` field in seconds, for 503.
     pub retry_after: Option<u32>,
 }
 

@@ -2,7 +2,7 @@
 //! out.
 //!
 //! ```no_run
-//! use wasm_gw_runtime::{App, AppConfig, Runtime, ResetChoice, RuntimeConfig};
+//! use wasm_gw_runtime::{App, AppConfig, Runtime, RuntimeConfig};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let runtime = Runtime::new(RuntimeConfig::default())?;

@@ -1,4 +1,5 @@
-//! From a request to a response: which app, may it run now, and what its failures become.
+//! From a request to a response: which app, and may it run now. What failures become is in
+//! `settle.rs`.
 //!
 //! [`Site`] is a `tower::Service`. The guest runs in a task of its own, so that a client that goes
 //! away never cancels a call in the middle: dropping the response, or the future for it, only tells

@@ -108,7 +108,8 @@ fn refusal(failure: &Failure) -> Refusal {
     Refusal::new(status, "")
 }
 
-/// The one log line of a failure: an application's is a warning, a client's is of little interest.
+/// The one log line of a failure. An application's is a warning; a client's is for whoever looks for
+/// its request id; that a client left is in the access log.
 fn report(app: &str, request_id: &RequestId, failure: &Failure, sent: bool) {
     let aborted = if sent {
         "; the response is cut off"
@@ -116,8 +117,9 @@ fn report(app: &str, request_id: &RequestId, failure: &Failure, sent: bool) {
         ""
     };
     match failure {
-        Failure::Refused(_) | Failure::Client(_) | Failure::Gone => {
-            tracing::debug!(%app, %request_id, "{failure}{aborted}");
+        Failure::Gone => tracing::debug!(%app, %request_id, "{failure}"),
+        Failure::Refused(_) | Failure::Client(_) => {
+            tracing::info!(%app, %request_id, "{failure}{aborted}");
         }
         _ => tracing::warn!(%app, %request_id, "{failure}{aborted}"),
     }

@@ -76,8 +76,49 @@ fn what_hyper_cannot_parse_gets_our_page_and_a_line() {
         assert!(line.starts_with("127.0.0.1 - - ["), "{line}");
     }
     assert!(lines[0].contains("] \"G@T / -\" 400 "), "{}", lines[0]);
-    assert!(lines[9].contains("] \"- - -\" 400 "), "{}", lines[9]);
+    assert!(lines[9].contains("] \"PRI * -\" 400 "), "{}", lines[9]);
     assert_eq!(server.events.all(), [""; 0]);
+}
+
+#[test]
+fn what_comes_behind_a_refused_head_is_not_taken_for_it() {
+    // hyper takes these heads out of its buffer before it refuses them.
+    for line in ["Content-Length: 5, 5", "Transfer-Encoding: gzip"] {
+        let server = TestServer::start();
+        let mut client = server.connect();
+        client.send(format!(
+            "POST /real HTTP/1.1\r\nHost: x\r\n{line}\r\n\r\nDELETE /forged HTTP/1.1\r\n"
+        ));
+        client.answer().assert_page(400);
+        let lines = server.log.lines(1);
+        assert!(lines[0].contains("\"POST /real -\" 400 "), "{}", lines[0]);
+
+        // Behind an answered request the head is not known, which is said.
+        let mut client = server.connect();
+        client.send(format!(
+            "GET /first HTTP/1.1\r\nHost: x\r\n\r\n\
+             POST /real HTTP/1.1\r\nHost: x\r\n{line}\r\n\r\nDELETE /forged HTTP/1.1\r\n"
+        ));
+        client.answer();
+        client.answer().assert_page(400);
+        let lines = server.log.lines(3);
+        assert!(lines[2].contains("\"- - -\" 400 "), "{}", lines[2]);
+    }
+}
+
+#[test]
+fn close_is_heard_beside_bytes_that_hyper_does_not_read() {
+    let server = TestServer::start();
+    for value in [&b"close, \xff"[..], b"\xff, close", b"close, \xc3\xa9"] {
+        let mut client = server.connect();
+        let mut request = b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: ".to_vec();
+        request.extend_from_slice(value);
+        request.extend_from_slice(b"\r\n\r\nGET /tail HTTP/1.1\r\nHost: x\r\n\r\n");
+        client.send(request);
+        let answer = client.answer();
+        assert_eq!(answer.field("connection"), Some("close"), "{value:?}");
+        client.assert_closed();
+    }
 }
 
 #[test]
