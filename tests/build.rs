@@ -1,4 +1,4 @@
-//! Builds the test guests, so that plain `cargo test` works. A guest that does not compile stops the
+//! Builds the test guests, and components by hand beside them, so that plain `cargo test` works. A guest that does not compile stops the
 //! build; a missing target is reported by the tests that need it, with the command that mends it.
 
 use std::env;
@@ -19,6 +19,8 @@ fn main() {
     for watched in [
         "guests/guests",
         "guests/Cargo.toml",
+        "components/src",
+        "components/Cargo.toml",
         "conformance/cases",
         "conformance/rust",
         "../guest-sdk/rust/src",
@@ -35,20 +37,45 @@ fn main() {
         let built = target.join("wasm32-wasip2/release/examples");
         println!("cargo::rustc-env={variable}={}", built.display());
         build(&here.join(package), &target);
+        if package == "guests" {
+            let components = here.join("components");
+            by_hand(&components, &target.with_file_name("components"), &built);
+        }
     }
+}
+
+/// Runs the package that writes components to a folder.
+fn by_hand(package: &Path, target: &Path, folder: &Path) {
+    let mut command = cargo(package);
+    command
+        .args(["run", "--quiet", "--locked", "--target-dir"])
+        .arg(target)
+        .arg("--")
+        .arg(folder);
+    let status = command.status().expect("cargo can be started");
+    assert!(status.success(), "{} does not run", package.display());
 }
 
 fn build(package: &Path, target: &Path) {
     if !package.join("Cargo.toml").exists() {
         return;
     }
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = cargo(package);
     command
-        .current_dir(package)
         .args(["build", "--release", "--examples", "--locked"])
         .args(["--target", "wasm32-wasip2", "--target-dir"])
         .arg(target);
+    let status = command.status().expect("cargo can be started");
+    assert!(
+        status.success(),
+        "the guests in {} do not build; if the target is missing: rustup target add wasm32-wasip2",
+        package.display()
+    );
+}
+
+fn cargo(package: &Path) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(package);
     // What cargo tells a build script about the host's build is not meant for the guests'.
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy().into_owned();
@@ -59,10 +86,5 @@ fn build(package: &Path, target: &Path) {
             command.env_remove(name);
         }
     }
-    let status = command.status().expect("cargo can be started");
-    assert!(
-        status.success(),
-        "the guests in {} do not build; if the target is missing: rustup target add wasm32-wasip2",
-        package.display()
-    );
+    command
 }

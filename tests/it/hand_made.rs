@@ -1,121 +1,27 @@
-//! Components that no compiler of ours makes: core modules in text, made into applications by the
-//! tool that compilers use, with an adapter for WASI preview 1 or without.
+//! Components that no compiler of ours makes; `tests/components` makes them.
 
-use wasi_preview1_component_adapter_provider::{
-    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as PREVIEW1, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
-};
 use wasm_gw_tests::{TestApp, log};
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
-
-/// An application whose `app` does this and then answers "made by hand\n".
-///
-/// The text may use the table `$table`.
-fn component(imports: &str, work: &str) -> Vec<u8> {
-    let text = format!(
-        r#"(module
-        (import "wasm-gw:gateway/types@0.1.0" "[method]start-response.start"
-            (func $start (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
-        {imports}
-        (memory (export "memory") 16)
-        (table $table 1 funcref)
-        (global $free (mut i32) (i32.const 65536))
-        (data (i32.const 1024) "200 OK")
-        (data (i32.const 1040) "made by hand\n")
-
-        ;; Never gives anything back: there is one request.
-        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-            (global.set $free (i32.and (i32.add (global.get $free) (i32.const 15)) (i32.const -16)))
-            (global.get $free)
-            (global.set $free (i32.add (global.get $free) (local.get 3))))
-
-        (func (export "wasm-gw:gateway/app@0.1.0#app")
-            (param $environ i32) (param $start_response i32) (result i32)
-            {work}
-            ;; No headers, no exc-info; the outcome goes to 2048.
-            (call $start (local.get $start_response) (i32.const 1024) (i32.const 6)
-                (i32.const 0) (i32.const 0)
-                (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
-                (i32.const 0) (i32.const 0) (i32.const 0)
-                (i32.const 2048))
-            (if (i32.load8_u (i32.const 2048)) (then (unreachable)))
-            ;; ok(bytes("made by hand\n"))
-            (i32.store8 (i32.const 2100) (i32.const 0))
-            (i32.store8 (i32.const 2104) (i32.const 1))
-            (i32.store (i32.const 2108) (i32.const 1040))
-            (i32.store (i32.const 2112) (i32.const 13))
-            (i32.const 2100))
-
-        (func (export "wasm-gw:gateway/app@0.1.0#[method]blocks.next") (param i32) (result i32)
-            (unreachable))
-        (func (export "wasm-gw:gateway/app@0.1.0#[method]blocks.close") (param i32) (result i32)
-            (unreachable))
-    )"#
-    );
-    let mut module = wat::parse_str(&text).unwrap();
-    let mut resolve = Resolve::default();
-    let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../wit/gateway.wit");
-    let package = resolve.push_file(wit).unwrap();
-    let world = resolve
-        .select_world(&[package], Some("application"))
-        .unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default()
-        .module(&module)
-        .unwrap()
-        .adapter(PREVIEW1, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)
-        .unwrap()
-        .validate(true)
-        .encode()
-        .unwrap()
-}
 
 #[tokio::test]
 async fn the_smallest_component_answers() {
-    let response = TestApp::of_component("tiny", component("", ""))
-        .get("/")
-        .await;
+    let response = TestApp::of("made_by_hand").get("/").await;
     assert_eq!(response.expect(200).text(), "made by hand\n");
 }
 
 #[tokio::test]
 async fn one_made_for_preview_1_runs_by_the_adapter() {
-    let imports = r#"(import "wasi_snapshot_preview1" "args_sizes_get"
-            (func $arguments (param i32 i32) (result i32)))
-        (import "wasi_snapshot_preview1" "fd_write"
-            (func $write (param i32 i32 i32 i32) (result i32)))"#;
-    // At least one argument (C programs read the first), and a line on stdout.
-    let work = r#"(if (call $arguments (i32.const 3000) (i32.const 3004)) (then (unreachable)))
-            (if (i32.eqz (i32.load (i32.const 3000))) (then (unreachable)))
-            (i32.store (i32.const 3008) (i32.const 1040))
-            (i32.store (i32.const 3012) (i32.const 13))
-            (if (call $write (i32.const 1) (i32.const 3008) (i32.const 1) (i32.const 3016))
-                (then (unreachable)))"#;
-    let response = TestApp::of_component("preview1", component(imports, work))
-        .get("/")
-        .await;
+    let response = TestApp::of("preview1").get("/").await;
     assert_eq!(response.expect(200).text(), "made by hand\n");
     log::wait(response.id(), "made by hand").await;
     assert_eq!(log::of_guest(response.id(), "stdout"), ["made by hand"]);
 }
 
-/// Grows its table by this many elements, and traps if it may not.
-fn grows(elements: u32) -> Vec<u8> {
-    let grow = format!("(table.grow $table (ref.null func) (i32.const {elements}))");
-    component(
-        "",
-        &format!("(if (i32.eq {grow} (i32.const -1)) (then (unreachable)))"),
-    )
-}
-
 #[tokio::test]
 async fn a_table_grows_within_its_limit_and_no_further() {
-    let within = TestApp::of_component("table", grows(100_000))
-        .get("/")
-        .await;
+    let within = TestApp::of("table_grow_100000").get("/").await;
     assert_eq!(within.expect(200).text(), "made by hand\n");
 
-    let limited = TestApp::of_component("table", grows(100_000));
+    let limited = TestApp::of("table_grow_100000");
     let response = limited
         .app(|app| app.limits.table_elements = 50_000)
         .get("/")
@@ -124,6 +30,5 @@ async fn a_table_grows_within_its_limit_and_no_further() {
     log::wait(response.id(), "the guest used up its table elements").await;
 
     // Beyond what a table of the pool can hold at all.
-    let response = TestApp::of_component("table", grows(u32::MAX / 2));
-    response.get("/").await.expect(502);
+    TestApp::of("table_grow_most").get("/").await.expect(502);
 }
