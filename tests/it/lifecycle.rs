@@ -385,3 +385,20 @@ async fn no_instance_is_left_after_any_end() {
         .await;
     }
 }
+
+#[tokio::test]
+async fn s41_a_server_that_stops_can_wait_for_close() {
+    let own = runtime_of_its_own();
+    let server = TestApp::of("close_forever")
+        .in_runtime(own.clone())
+        .app(|app| app.limits.close_timeout = Duration::from_millis(100))
+        .serve()
+        .await;
+    let response = server.get("/").await;
+    // The response is whole, and its guest is not.
+    assert_eq!(own.instances(), 1);
+    assert_eq!(server.stop().await.cut, 0);
+    own.idle().await;
+    assert_eq!(own.instances(), 0);
+    log::wait(response.id(), "close failed").await;
+}

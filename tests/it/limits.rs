@@ -211,3 +211,14 @@ async fn handles_that_are_dropped_cost_nothing() {
     let response = server.get("/?drop&n=100&message=10").await;
     assert_eq!(response.expect(200).text(), "kept 100\n");
 }
+
+#[tokio::test]
+async fn a_read_gathers_no_more_than_the_instance_may_have() {
+    let server = TestApp::of("echo")
+        .app(|app| app.limits.memory = 4 << 20)
+        .serve()
+        .await;
+    server.post("/", &vec![b'a'; 1 << 20]).await.expect(200);
+    // `echo` passes the error on, which is the client's: it sent more than this app can take.
+    server.post("/", &vec![b'a'; 8 << 20]).await.expect(413);
+}
