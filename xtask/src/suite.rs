@@ -12,12 +12,14 @@ const GUEST_WORKSPACES: [(&str, &[&str]); 3] = [
     ("tests/guests", &["--examples"]),
     ("tests/conformance/rust", &["--examples"]),
 ];
+/// Workspaces beside the main one that are for the host as well.
 const SDK: &str = "guest-sdk/rust";
+const COMPONENTS: &str = "tests/components";
 
 pub(crate) fn run() -> Result<()> {
     tools::ensure_wasm_target()?;
     step("formatting", &mut cargo(".", &["fmt", "--all", "--check"]))?;
-    for folder in guest_folders().chain([SDK]) {
+    for folder in guest_folders().chain([SDK, COMPONENTS]) {
         step(
             &format!("formatting of {folder}"),
             &mut cargo(folder, &["fmt", "--all", "--check"]),
@@ -40,6 +42,15 @@ pub(crate) fn run() -> Result<()> {
             .arg("--target-dir")
             .arg(guest_target(folder))
             .args(DENY_WARNINGS),
+        )?;
+    }
+    for folder in [SDK, COMPONENTS] {
+        step(
+            &format!("lints of {folder}"),
+            cargo(folder, &["clippy", "--locked", "--all-targets"])
+                .arg("--target-dir")
+                .arg(guest_target(folder))
+                .args(DENY_WARNINGS),
         )?;
     }
     step(

@@ -38,8 +38,9 @@ const SLOT: usize = 4 << 30;
 /// interpreter dirties, and little enough to have for each warm slot.
 const KEPT: usize = 16 << 20;
 
-/// Elements of one table: room for the function tables of large interpreters.
-const TABLE_ELEMENTS: usize = 200_000;
+/// Elements of one table of the pool: above what an instance may have of all its tables by default, so
+/// that it is that limit which a guest meets, and which the log names.
+const TABLE_ELEMENTS: usize = 1 << 18;
 
 /// Which allocator is in use, and how it resets memory. Its `Display` is for the log at start.
 #[derive(Clone, Debug, PartialEq, Eq)]

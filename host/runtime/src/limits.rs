@@ -47,7 +47,7 @@ impl Default for InstanceLimits {
     fn default() -> Self {
         Self {
             memory: 256 << 20,
-            table_elements: 1 << 20,
+            table_elements: 200_000,
             parts: 200,
             handles: 10_000,
             host_bytes: 80 << 20,
