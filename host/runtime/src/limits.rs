@@ -67,40 +67,59 @@ impl Default for InstanceLimits {
 /// of: a guest that is refused memory usually traps somewhere else, and the log should say why.
 #[derive(Debug)]
 pub(crate) struct Limiter {
-    memory_left: usize,
-    tables_left: usize,
+    memory: Allowance,
+    tables: Allowance,
     parts: usize,
-    refused: Option<&'static str>,
+}
+
+/// What is left of one kind, over all that a component has of it.
+#[derive(Debug)]
+struct Allowance {
+    what: &'static str,
+    left: usize,
+    refused: bool,
 }
 
 impl Limiter {
     pub(crate) fn new(limits: &InstanceLimits) -> Self {
         Self {
-            memory_left: limits.memory,
-            tables_left: limits.table_elements,
+            memory: Allowance::of("memory", limits.memory),
+            tables: Allowance::of("table elements", limits.table_elements),
             parts: limits.parts,
-            refused: None,
         }
     }
 
     /// What the instance was refused, if anything.
     pub(crate) fn refused(&self) -> Option<&'static str> {
-        self.refused
+        let of_both = [&self.memory, &self.tables];
+        of_both
+            .into_iter()
+            .find(|kind| kind.refused)
+            .map(|kind| kind.what)
+    }
+}
+
+impl Allowance {
+    fn of(what: &'static str, left: usize) -> Self {
+        Self {
+            what,
+            left,
+            refused: false,
+        }
     }
 
-    fn take(
-        left: &mut usize,
-        refused: &mut Option<&'static str>,
-        what: &'static str,
-        grown_by: usize,
-    ) -> bool {
-        match left.checked_sub(grown_by) {
-            Some(rest) => {
-                *left = rest;
+    /// Whether something may grow. What the component itself has bounded is no matter of ours.
+    fn grow(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> bool {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return false;
+        }
+        match self.left.checked_sub(desired.saturating_sub(current)) {
+            Some(left) => {
+                self.left = left;
                 true
             }
             None => {
-                *refused = Some(what);
+                self.refused = true;
                 false
             }
         }
@@ -114,15 +133,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
-        Ok(Self::take(
-            &mut self.memory_left,
-            &mut self.refused,
-            "memory",
-            desired.saturating_sub(current),
-        ))
+        Ok(self.memory.grow(current, desired, maximum))
     }
 
     fn table_growing(
@@ -131,15 +142,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
-        Ok(Self::take(
-            &mut self.tables_left,
-            &mut self.refused,
-            "table elements",
-            desired.saturating_sub(current),
-        ))
+        Ok(self.tables.grow(current, desired, maximum))
     }
 
     fn instances(&self) -> usize {
