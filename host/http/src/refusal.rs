@@ -18,12 +18,14 @@ pub(crate) fn response(
     json: bool,
     close: bool,
 ) -> Response<Bytes> {
-    tracing::info!(
-        status = refusal.status.as_u16(),
-        reason = %refusal.detail,
-        request_id = id.as_str(),
-        "request refused"
-    );
+    let status = refusal.status.as_u16();
+    let (reason, request_id) = (&*refusal.detail, id.as_str());
+    if refusal.status == StatusCode::INTERNAL_SERVER_ERROR {
+        // That one is the service's fault, not the client's.
+        tracing::error!(status, reason, request_id, "request failed");
+    } else {
+        tracing::info!(status, reason, request_id, "request refused");
+    }
     let mut response = error_page(refusal, Some(id), json);
     if close {
         response

@@ -185,12 +185,8 @@ impl Facts {
                 Response::from_parts(parts, body)
             }
             Err(reason) => {
-                tracing::error!(
-                    reason,
-                    request_id = self.id.as_str(),
-                    "the service gave an answer that cannot be sent"
-                );
-                let refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, reason);
+                let detail = format!("the service gave an answer that cannot be sent: {reason}");
+                let refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, detail);
                 self.page(refusal::response(&refusal, &self.id, false, false))
             }
         }
