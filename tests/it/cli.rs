@@ -300,15 +300,18 @@ fn a_wrong_file_is_told_by_line_and_nearest_name() {
         "[sevre]\n",
         &[":1: unknown key `sevre`; did you mean `serve`?"],
     );
-    check("[serve]\n\ntimeout = 3\n", &[":3: "]);
+    check("[serve]\n\ntimeout = 3\n", &[":3: `timeout`: "]);
     check(
         "[serve]\nlisten = 80\n",
-        &[":2: expected a text, or a list of texts"],
+        &[":2: `listen`: expected a text, or a list of texts"],
     );
-    check("[serve]\nmemory = \"lots\"\n", &[":2: `lots` is no size"]);
+    check(
+        "[serve]\nmemory = \"lots\"\n",
+        &[":2: `memory`: `lots` is no size"],
+    );
     check(
         "[serve]\ndir = \"data\"\n",
-        &[":2: `data` is no folder grant"],
+        &[":2: `dir`: `data` is no folder grant"],
     );
     check("[serve\n", &[":1: "]);
 

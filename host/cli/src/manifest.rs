@@ -54,10 +54,10 @@ impl Manifest {
     /// The message begins with the line, as in `:3: unknown key ...`.
     fn parse(text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| {
-            let line = error
-                .span()
-                .map_or(1, |span| 1 + text[..span.start].matches('\n').count());
-            format!(":{line}: {}", explain(error.message()))
+            let before = error.span().map_or("", |span| &text[..span.start]);
+            let number = before.matches('\n').count();
+            let line = text.lines().nth(number).unwrap_or_default();
+            format!(":{}: {}", number + 1, explain(error.message(), line))
         })
     }
 }
@@ -82,13 +82,20 @@ impl ServeOptions {
 }
 
 /// Says what an unknown key was probably meant to be.
-fn explain(message: &str) -> String {
+fn explain(message: &str, line: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     let Some(key) = quoted
         .next()
         .filter(|_| message.starts_with("unknown field"))
     else {
-        return message.to_owned();
+        let message = message.replace(
+            "sequence, expected a map",
+            "a list, expected a table: NAME = \"value\" under a heading of its own",
+        );
+        return match line.split_once('=') {
+            Some((key, _)) => format!("`{}`: {message}", key.trim()),
+            None => message,
+        };
     };
     let known: Vec<&str> = quoted.collect();
     let nearest = known
@@ -97,6 +104,9 @@ fn explain(message: &str) -> String {
         .filter(|name| strsim::jaro_winkler(key, name) > 0.7);
     match nearest {
         Some(nearest) => format!("unknown key `{key}`; did you mean `{nearest}`?"),
+        None if known == ["serve"] => {
+            format!("unknown key `{key}`; put the options of `wasm-gw serve` under [serve]")
+        }
         None => format!(
             "unknown key `{key}`; the keys here are {}",
             known.join(", ")
@@ -133,11 +143,20 @@ mod tests {
         );
         check(
             "[serve]\nlisten = 8080\n",
-            ":2: expected a text, or a list of texts",
+            ":2: `listen`: expected a text, or a list of texts",
+        );
+        check(
+            "component = \"a.wasm\"\n",
+            ":1: unknown key `component`; put the options of `wasm-gw serve` under [serve]",
+        );
+        let error = Manifest::parse("[serve]\nenv = [\"A=b\"]\n").unwrap_err();
+        assert!(
+            error.starts_with(":2: `env`: ") && error.contains("a list, expected a table"),
+            "{error}"
         );
         let error = Manifest::parse("[serve]\ntimeout = \"soon\"\n").unwrap_err();
         assert!(
-            error.starts_with(":2: `soon` is no length of time"),
+            error.starts_with(":2: `timeout`: `soon` is no length of time"),
             "{error}"
         );
     }

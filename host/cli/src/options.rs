@@ -266,6 +266,11 @@ impl ServeOptions {
                 "{name} of 0 would serve nobody; leave it out for the default"
             )));
         }
+        if let Some(memory) = self.memory.filter(|memory| memory.0 > 4 << 30) {
+            return Err(Usage::of(format!(
+                "memory of {memory} is more than an instance can have: WebAssembly's ends at 4GiB"
+            )));
+        }
         if self
             .concurrency
             .is_some_and(|number| number > MOST_INSTANCES)

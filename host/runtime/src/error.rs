@@ -103,6 +103,12 @@ impl Failure {
             return Failure::Exhausted { what, trap };
         }
         match error.downcast_ref::<Trap>() {
+            // A guest's own stack grows down to address 0, and from there to the very top.
+            Some(Trap::MemoryOutOfBounds) if trap.contains("wasm address 0xffff") => {
+                let what =
+                    "stack, as it seems (`-zstack-size` of the linker makes it larger)".into();
+                Failure::Exhausted { what, trap }
+            }
             Some(Trap::StackOverflow) => Failure::Exhausted {
                 what: "stack".into(),
                 trap,

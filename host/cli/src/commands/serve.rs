@@ -56,7 +56,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let files = files(&options)?;
     let addresses = addresses(&options)?;
     let format = options.log_format.unwrap_or_default();
-    telemetry::start(format);
+    telemetry::start(format)?;
 
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -400,10 +400,26 @@ fn as_json(addresses: &[String], runtime: &Runtime, apps: &[App]) -> serde_json:
                 "concurrency": config.concurrency,
                 "queue": config.queue,
                 "queue_timeout_ms": config.queue_timeout.as_millis() as u64,
+                "compiled": match app.compiled() {
+                    CacheUse::Hit => "from the cache",
+                    CacheUse::Stored => "and kept",
+                    CacheUse::None => "and not kept",
+                },
+                "env": config.grants.env.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+                "dirs": config.grants.dirs.iter().map(|dir| serde_json::json!({
+                    "host": dir.host,
+                    "guest": dir.guest,
+                    "read_only": dir.read_only,
+                })).collect::<Vec<_>>(),
             })
         })
         .collect();
+    // Like the lines that follow it.
+    let now = humantime::format_rfc3339_micros(std::time::SystemTime::now());
     serde_json::json!({
+        "timestamp": now.to_string(),
+        "level": "INFO",
+        "target": "wasm_gw",
         "message": "serving",
         "version": SERVER_SOFTWARE,
         "listens": addresses,
