@@ -131,3 +131,17 @@ fn from_vars_is_a_dictionary() {
     let bad = vec![("a".to_owned(), "€".to_owned())];
     assert!(Environ::from_vars(bad).is_err());
 }
+
+#[test]
+fn a_list_longer_than_an_environ_is_refused_before_it_is_read() {
+    // A name of its own for each but the last, which comes again and again: to look for it each time
+    // among a thousand others would hold a thread of the host for seconds.
+    let vars = (0..2_000_000).map(|index: usize| {
+        let name = format!("N{}", index.min(Environ::MAX_VARS - 1));
+        (name, String::new())
+    });
+    assert_eq!(
+        Environ::from_vars(vars.collect()).unwrap_err(),
+        VarError::TooMany
+    );
+}
