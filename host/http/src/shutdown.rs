@@ -61,6 +61,7 @@ impl Drain {
             next: Box::pin(after(receiver.clone(), Stage::Serving)),
             receiver,
             registered: None,
+            seen: Stage::Serving,
             cut: Arc::clone(&self.cut),
             _alive: self.alive.clone(),
         }
@@ -96,9 +97,12 @@ impl Drain {
 pub(crate) struct Stages {
     receiver: watch::Receiver<Stage>,
     next: Pin<Box<dyn Future<Output = Stage> + Send>>,
-    /// Whom `next` wakes. While it is the same task and nothing has changed, asking again would
-    /// only take a lock that all connections share.
+    /// Whom `next` wakes while the server serves. As long as it is the same task and nothing has
+    /// changed, asking again would only take a lock that all connections share. Not so later: the
+    /// news of one stage comes in several steps, and may also use up the registration for the
+    /// next, of which nothing but asking again makes a new one.
     registered: Option<Waker>,
+    seen: Stage,
     cut: Arc<AtomicUsize>,
     _alive: mpsc::Sender<Never>,
 }
@@ -106,7 +110,8 @@ pub(crate) struct Stages {
 impl Stages {
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Stage> {
         let registered = self.registered.as_ref();
-        if registered.is_some_and(|waker| waker.will_wake(cx.waker()))
+        if self.seen == Stage::Serving
+            && registered.is_some_and(|waker| waker.will_wake(cx.waker()))
             && matches!(self.receiver.has_changed(), Ok(false))
         {
             return Poll::Pending;
@@ -114,6 +119,7 @@ impl Stages {
         self.registered = Some(cx.waker().clone());
         let stage = ready!(self.next.as_mut().poll(cx));
         self.registered = None;
+        self.seen = stage;
         self.receiver.mark_unchanged();
         self.next = Box::pin(after(self.receiver.clone(), stage));
         Poll::Ready(stage)
@@ -134,5 +140,40 @@ async fn after(mut receiver: watch::Receiver<Stage>, seen: Stage) -> Stage {
     match receiver.wait_for(|stage| *stage > seen).await {
         Ok(stage) => *stage,
         Err(_) => Stage::Cut,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With many connections the news of the drain reaches the first of them long before the last,
+    /// so that some already wait for the next stage while it is still being told.
+    #[test]
+    fn no_stage_is_missed() {
+        const CONNECTIONS: usize = 200;
+        let tokio = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_time()
+            .build()
+            .unwrap();
+        tokio.block_on(async {
+            for _ in 0..50 {
+                let drain = Drain::new();
+                let told = (0..CONNECTIONS).map(|_| {
+                    let mut stages = drain.watch();
+                    tokio::spawn(async move { while stages.next().await != Stage::Cut {} })
+                });
+                let told: Vec<_> = told.collect();
+                tokio::task::yield_now().await;
+                drain.run(Duration::from_millis(1)).await;
+                for told in told {
+                    tokio::time::timeout(Duration::from_secs(1), told)
+                        .await
+                        .expect("it is told of the cut")
+                        .unwrap();
+                }
+            }
+        });
     }
 }
