@@ -11,7 +11,7 @@ use wasmtime_wasi::WasiCtx;
 use crate::cache::{Cache, CacheUse};
 use crate::component::{self, ComponentError};
 use crate::config::{AppConfig, RuntimeConfig};
-use crate::engine::{self, Allocator, Ticker};
+use crate::engine::{self, Allocator, Ticker, Ticking};
 use crate::error::Failure;
 use crate::grants::GrantError;
 use crate::guest::GatewayPre;
@@ -180,25 +180,16 @@ impl App {
             asked.request_id.clone(),
             app.limits.log_bytes,
         );
-        let wasi = match self.wasi(&log) {
-            Ok(wasi) => wasi,
-            // A granted folder was there at load and is no more.
-            Err(error) => {
-                let failure = Failure::Unavailable(error.to_string().into());
-                let _ = job.head.send(asked.failed(&app.name, &failure));
-                return;
-            }
-        };
-        let engine = &app.runtime.0.engine;
-        let _ticking = match app.runtime.0.ticker.ticking(engine) {
-            Ok(ticking) => ticking,
-            Err(error) => {
-                let why = format!("the thread that interrupts guests cannot start: {error}");
+        // What the system does not give now it may give to the next request.
+        let (wasi, _ticking) = match self.provide(&log) {
+            Ok(provided) => provided,
+            Err(why) => {
                 let failure = Failure::Unavailable(why.into());
                 let _ = job.head.send(asked.failed(&app.name, &failure));
                 return;
             }
         };
+        let engine = &app.runtime.0.engine;
         let parts = instance::Parts {
             app: Arc::clone(&app.name),
             request_id: asked.request_id.clone(),
@@ -221,6 +212,18 @@ impl App {
         let settle = |state: &mut State, outcome| asked.settle(state, outcome);
         gateway::run(&app.pre, &mut store, environ, settle).await;
         store.data().log.flush();
+    }
+
+    /// What an instance needs of the system: its grants, which were there at load and may be no
+    /// more, and the ticks that bound its time.
+    fn provide(&self, log: &GuestLog) -> Result<(WasiCtx, Ticking), String> {
+        let runtime = &self.0.runtime.0;
+        let wasi = self.wasi(log).map_err(|error| error.to_string())?;
+        let ticking = runtime
+            .ticker
+            .ticking(&runtime.engine)
+            .map_err(|error| format!("the thread that interrupts guests cannot start: {error}"))?;
+        Ok((wasi, ticking))
     }
 
     /// An instance serves one request, and its like run beside it (2.1).
