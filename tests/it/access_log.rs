@@ -29,7 +29,7 @@ async fn a_combined_line_tells_of_a_request_and_its_answer() {
     let response = server.send(request).await;
     let line = server.access_log_of(response.id()).await;
     let fields = fields(&line);
-    let (date, wall) = (fields[3], fields[10]);
+    let (date, wall, cpu) = (fields[3], fields[10], fields[11]);
     let expected = [
         "127.0.0.1",
         "-",
@@ -42,6 +42,7 @@ async fn a_combined_line_tells_of_a_request_and_its_answer() {
         "Test/1.0 (x; y)",
         response.id(),
         wall,
+        cpu,
     ];
     assert_eq!(fields, expected);
     let shape: String = date
@@ -52,7 +53,10 @@ async fn a_combined_line_tells_of_a_request_and_its_answer() {
         shape.starts_with("00/") && shape.ends_with("/0000:00:00:00 +0000"),
         "{date}"
     );
-    assert!(wall.parse::<f64>().unwrap() >= 0.0, "{line}");
+    for time in [wall, cpu] {
+        assert!(time.parse::<f64>().unwrap() >= 0.0, "{line}");
+        assert_eq!(time.split_once('.').unwrap().1.len(), 3, "{line}");
+    }
 
     // What is absent is a hyphen; the bytes are those of the body, without its framing.
     let mut client = server.connect().await;
@@ -99,6 +103,7 @@ async fn a_json_line_is_an_object_with_the_same() {
     let object = line.as_object_mut().unwrap();
     let time = object.remove("time").unwrap();
     let wall = object.remove("wall_ms").unwrap();
+    let cpu = object.remove("cpu_ms").unwrap();
     let expected = serde_json::json!({
         "remote": "127.0.0.1",
         "method": "POST",
@@ -117,5 +122,7 @@ async fn a_json_line_is_an_object_with_the_same() {
         time.len() == 24 && &time[10..11] == "T" && time.ends_with('Z'),
         "{time}"
     );
-    assert!(wall.as_f64().unwrap() >= 0.0);
+    for time in [wall, cpu] {
+        assert!(time.as_f64().unwrap() >= 0.0, "{time}");
+    }
 }

@@ -29,12 +29,13 @@ pub struct AccessLog {
 /// The shape of a line of the access log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessLogFormat {
-    /// The combined log format, then the request id and the wall time in milliseconds, then
-    /// `aborted` where the answer did not reach its end:
-    /// `192.0.2.1 - - [24/Nov/2026:08:54:50 +0000] "GET / HTTP/1.1" 200 5 "-" "curl/8" 5d…e0 0.412`
+    /// The combined log format, then the request id, the wall time and the guest's processor time
+    /// in milliseconds, then `aborted` where the answer did not reach its end:
+    /// `192.0.2.1 - - [24/Nov/2026:08:54:50 +0000] "GET / HTTP/1.1" 200 5 "-" "curl/8" 5d…e0 0.412 0.063`
     Combined,
     /// A JSON object a line: `time`, `remote`, `method`, `target`, `protocol`, `status`, `bytes`,
-    /// `referer`, `user_agent`, `request_id`, `wall_ms`, `aborted`; `null` for what is not known.
+    /// `referer`, `user_agent`, `request_id`, `wall_ms`, `cpu_ms`, `aborted`; `null` for what is
+    /// not known.
     /// Bytes beyond ASCII appear as the code point of the same number.
     Json,
 }
@@ -102,6 +103,8 @@ pub(crate) struct Line<'a> {
     pub(crate) request_id: &'a str,
     /// From the complete head to the last byte flushed.
     pub(crate) wall: Duration,
+    /// What the guest has used of a processor until now; zero where none ran.
+    pub(crate) cpu: Duration,
     /// The answer did not reach its end.
     pub(crate) aborted: bool,
 }
@@ -320,7 +323,13 @@ fn combined(out: &mut String, date: &str, line: &Line<'_>) {
     Escape::new(out, Style::Hex).bytes(line.referer.unwrap_or(b"-"), FIELD_CAP);
     out.push_str("\" \"");
     Escape::new(out, Style::Hex).bytes(line.user_agent.unwrap_or(b"-"), FIELD_CAP);
-    let _ = write!(out, "\" {} {}", line.request_id, Millis(line.wall));
+    let _ = write!(
+        out,
+        "\" {} {} {}",
+        line.request_id,
+        Millis(line.wall),
+        Millis(line.cpu)
+    );
     if line.aborted {
         out.push_str(" aborted");
     }
@@ -369,8 +378,9 @@ fn json(out: &mut String, date: &str, millis: u32, line: &Line<'_>) {
     field(out, "request_id", Some(line.request_id.as_bytes()));
     let _ = writeln!(
         out,
-        ",\"wall_ms\":{},\"aborted\":{}}}",
+        ",\"wall_ms\":{},\"cpu_ms\":{},\"aborted\":{}}}",
         Millis(line.wall),
+        Millis(line.cpu),
         line.aborted
     );
 }

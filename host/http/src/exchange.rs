@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header, request};
 use tokio::time::Instant;
-use wasm_gw_protocol::{ConnInfo, RequestId};
+use wasm_gw_protocol::{ConnInfo, CpuTime, RequestId};
 
 use crate::access_log::{Line, Log, Target};
 use crate::config::HttpConfig;
@@ -125,6 +125,8 @@ struct Current {
     /// What only the access log wants; absent without one.
     told: Option<Told>,
     started: Instant,
+    /// What the service adds to while it works.
+    cpu: CpuTime,
     /// The status handed to hyper, if any yet.
     status: Option<StatusCode>,
     /// The answer is of unknown length to a client that cannot have it chunked: only a reset
@@ -285,7 +287,13 @@ impl Connection {
     // ---- told by the service ----
 
     /// A request has been read; returns its number.
-    pub(crate) fn begin(&self, parts: &request::Parts, id: &RequestId, has_body: bool) -> u64 {
+    pub(crate) fn begin(
+        &self,
+        parts: &request::Parts,
+        id: &RequestId,
+        cpu: &CpuTime,
+        has_body: bool,
+    ) -> u64 {
         let told = self.log.is_some().then(|| Told {
             method: parts.method.clone(),
             uri: parts.uri.clone(),
@@ -298,6 +306,7 @@ impl Connection {
             id: id.clone(),
             told,
             started: Instant::now(),
+            cpu: cpu.clone(),
             status: None,
             ends_by_close: false,
         });
@@ -485,6 +494,7 @@ impl Connection {
                 user_agent: None,
                 request_id: line.id.as_str(),
                 wall: line.wall,
+                cpu: Duration::ZERO,
                 aborted: line.aborted,
             });
         }
@@ -520,6 +530,7 @@ impl Connection {
             user_agent: told.user_agent.as_ref().map(HeaderValue::as_bytes),
             request_id: current.id.as_str(),
             wall: current.started.elapsed(),
+            cpu: current.cpu.get(),
             aborted,
         });
     }

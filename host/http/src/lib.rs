@@ -5,8 +5,9 @@
 //! around it: times, limits, refusals with a page and a log line, ends of connections that lose
 //! nothing, and notice of clients that have left.
 //!
-//! A service gets a [`RequestBody`], and [`ConnInfo`](wasm_gw_protocol::ConnInfo) and
-//! [`RequestId`](wasm_gw_protocol::RequestId) among the extensions. When the client goes away,
+//! A service gets a [`RequestBody`], and [`ConnInfo`](wasm_gw_protocol::ConnInfo),
+//! [`RequestId`](wasm_gw_protocol::RequestId) and [`CpuTime`](wasm_gw_protocol::CpuTime) among the
+//! extensions; what it adds to the last one is in the access log. When the client goes away,
 //! the service's future, or the body of its response, is dropped: that is how it learns of it.
 //! A body that yields an error aborts the transfer so that the client can tell.
 //!

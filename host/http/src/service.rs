@@ -13,7 +13,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tower_service::Service;
-use wasm_gw_protocol::{Refusal, RequestId, wants_json};
+use wasm_gw_protocol::{CpuTime, Refusal, RequestId, wants_json};
 
 use crate::BoxError;
 use crate::body::RequestBody;
@@ -56,8 +56,9 @@ where
         let connection = &self.connection;
         let (mut parts, incoming) = request.into_parts();
         let id = new_request_id();
+        let cpu = CpuTime::default();
         let has_body = !incoming.is_end_stream();
-        let number = connection.begin(&parts, &id, has_body);
+        let number = connection.begin(&parts, &id, &cpu, has_body);
         let asked = Asked::new(&parts.method, parts.version, Wishes::of(&parts.headers));
 
         let step = match limits::check(&parts, incoming.size_hint().exact(), &connection.config) {
@@ -77,6 +78,7 @@ where
                 }
                 parts.extensions.insert(connection.info.clone());
                 parts.extensions.insert(id.clone());
+                parts.extensions.insert(cpu);
                 let body = if has_body {
                     RequestBody::new(incoming, connection, number)
                 } else {

@@ -1,13 +1,16 @@
 //! Facts about a request that are not in its head: the connection it came over,
-//! the id it was given, and what can go wrong while its body arrives.
+//! the id it was given, the processor time it has cost, and what can go wrong while
+//! its body arrives.
 //!
-//! The HTTP server puts [`ConnInfo`] and [`RequestId`] into the request's
-//! extensions; nothing here opens a socket.
+//! The HTTP server puts [`ConnInfo`], [`RequestId`] and [`CpuTime`] into the
+//! request's extensions; nothing here opens a socket or measures time.
 
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use http::StatusCode;
 
@@ -105,6 +108,27 @@ impl fmt::Display for RequestId {
     }
 }
 
+/// The processor time that one request's guest has used so far. Clones share it.
+///
+/// The HTTP server puts a fresh one into each request's extensions and reads it when it writes
+/// the request's log line. Whoever runs the guest adds to it.
+#[derive(Clone, Debug, Default)]
+pub struct CpuTime(Arc<AtomicU64>); // In nanoseconds, of which 584 years fit.
+
+impl CpuTime {
+    /// Adds what was used since the last call.
+    pub fn add(&self, used: Duration) {
+        let nanos = u64::try_from(used.as_nanos()).unwrap_or(u64::MAX);
+        // A count that orders nothing else.
+        self.0.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// What was used so far.
+    pub fn get(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+}
+
 /// What went wrong while a request body arrived (protocol 2.2).
 ///
 /// It is the error type of the HTTP server's request body; who reads the body
@@ -175,6 +199,15 @@ mod tests {
         for bad in ["", "a b", "a\"", "a\n", "é", &"x".repeat(129)] {
             assert_eq!(RequestId::parse(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn clones_of_a_cpu_time_count_together() {
+        let cpu = CpuTime::default();
+        assert_eq!(cpu.get(), Duration::ZERO);
+        cpu.add(Duration::from_nanos(1));
+        cpu.clone().add(Duration::from_secs(2));
+        assert_eq!(cpu.get(), Duration::new(2, 1));
     }
 
     #[test]

@@ -116,7 +116,7 @@ pub mod latin1;
 mod testing;
 
 pub use body::{InputBuffer, NeedMore};
-pub use connection::{BodyError, ConnInfo, Endpoint, RequestId, Scheme};
+pub use connection::{BodyError, ConnInfo, CpuTime, Endpoint, RequestId, Scheme};
 pub use environ::{Environ, Facts, Presence, VARIABLES, VarError, Variable};
 pub use error::{Refusal, error_page, wants_json};
 pub use headers::named_in_connection;

@@ -30,10 +30,12 @@ fn a_combined_line_has_its_fields() {
         .collect();
     assert_eq!(shape, "00/Aaa/0000:00:00:00 +0000");
     let expected = format!("\"GET /hello?a=b HTTP/1.1\" 200 5 \"http://r/\" \"test/1\" {id} ");
-    let wall = rest
+    let times = rest
         .strip_prefix(&expected)
         .unwrap_or_else(|| panic!("{rest}"));
+    let (wall, cpu) = times.split_once(' ').unwrap();
     assert!(wall.parse::<f64>().unwrap() < 10_000.0);
+    assert_eq!(cpu, "0.000");
 }
 
 #[test]
@@ -98,16 +100,69 @@ fn json_lines_are_json() {
     assert_eq!(line["user_agent"], serde_json::Value::Null);
     assert_eq!(line["request_id"], *id);
     assert!(line["wall_ms"].as_f64().unwrap() >= 0.0);
+    assert_eq!(line["cpu_ms"], 0.0);
     assert_eq!(line["aborted"], false);
     let time = line["time"].as_str().unwrap();
     assert_eq!(time.len(), "2026-11-24T08:54:50.123Z".len());
     assert!(time.starts_with("20") && time.ends_with('Z'), "{time}");
-    assert_eq!(line.as_object().unwrap().len(), 12);
+    assert_eq!(line.as_object().unwrap().len(), 13);
 
     let line: serde_json::Value = serde_json::from_str(&lines[1]).unwrap();
     assert_eq!(line["status"], 400);
     assert_eq!(line["protocol"], serde_json::Value::Null);
-    assert_eq!(line.as_object().unwrap().len(), 12);
+    assert_eq!(line["cpu_ms"], 0.0);
+    assert_eq!(line.as_object().unwrap().len(), 13);
+}
+
+/// What a combined line says behind the wall time.
+fn behind_wall(line: &str) -> &str {
+    let behind_quotes = line.rsplit_once("\" ").unwrap().1;
+    behind_quotes.splitn(3, ' ').nth(2).unwrap()
+}
+
+#[test]
+fn a_line_has_the_processor_time_of_its_own_request() {
+    for format in [AccessLogFormat::Combined, AccessLogFormat::Json] {
+        let server = TestServer::logging(format, HttpConfig::default());
+        let mut client = server.connect();
+        // 1.25 ms before the head, and as much after it.
+        assert_eq!(client.get("/work?1250").text(), "head and body");
+        assert_eq!(client.get("/hello").text(), "hello");
+        // Refused before the service, by us and by hyper.
+        client.send("BREW / HTTP/1.1\r\nHost: x\r\n\r\n").answer();
+        client.send("bad\r\n\r\n").answer();
+        let lines = server.log.lines(4);
+        for (line, cpu) in lines.iter().zip(["2.500", "0.000", "0.000", "0.000"]) {
+            if format == AccessLogFormat::Combined {
+                assert_eq!(behind_wall(line), cpu, "{line}");
+            } else {
+                let expected = format!(",\"cpu_ms\":{cpu},\"aborted\":false}}");
+                assert!(line.ends_with(&expected), "{line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_client_that_leaves_early_shows_what_it_has_cost() {
+    for format in [AccessLogFormat::Combined, AccessLogFormat::Json] {
+        let server = TestServer::logging(format, HttpConfig::default());
+        let mut client = server.connect();
+        client.send("GET /work-on?12345678 HTTP/1.1\r\nHost: x\r\n\r\n");
+        server.events.wait("worked");
+        drop(client);
+        let line = &server.log.lines(1)[0];
+        if format == AccessLogFormat::Combined {
+            assert!(line.contains(" 499 0 "), "{line}");
+            assert_eq!(behind_wall(line), "12345.678 aborted");
+        } else {
+            assert!(line.contains("\"status\":499,"), "{line}");
+            assert!(
+                line.ends_with(",\"cpu_ms\":12345.678,\"aborted\":true}"),
+                "{line}"
+            );
+        }
+    }
 }
 
 /// A sink that is gone.

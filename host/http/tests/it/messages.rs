@@ -26,7 +26,7 @@ fn the_service_gets_the_facts_of_the_connection() {
     let id = answer.field("x-request-id").unwrap().to_owned();
     let remote = client.local_addr();
     let expected = format!(
-        "ConnInfo {{ scheme: Http, local: Tcp({}), remote: Tcp({remote}) }}\n{id}\nSome(0)\n2\n",
+        "ConnInfo {{ scheme: Http, local: Tcp({}), remote: Tcp({remote}) }}\n{id}\n0ns\nSome(0)\n3\n",
         server.tcp(),
     );
     assert_eq!(answer.text(), expected);
@@ -35,7 +35,7 @@ fn the_service_gets_the_facts_of_the_connection() {
         .answer();
     assert_ne!(second.field("x-request-id"), Some(id.as_str()));
     // The length is passed on, hyper's handle for an upgrade is not.
-    assert!(second.text().ends_with("\nSome(3)\n2\n"), "{second:?}");
+    assert!(second.text().ends_with("\n0ns\nSome(3)\n3\n"), "{second:?}");
     let chunked = "POST /facts HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     assert!(client.send(chunked).answer().text().contains("\nNone\n"));
 }

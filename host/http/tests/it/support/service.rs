@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use wasm_gw_http::{BoxError, RequestBody};
-use wasm_gw_protocol::{BodyError, ConnInfo, Reason, RequestId};
+use wasm_gw_protocol::{BodyError, ConnInfo, CpuTime, Reason, RequestId};
 
 use super::*;
 
@@ -111,13 +111,34 @@ async fn answer(request: Request<RequestBody>, events: &Events) -> Response<Bloc
         "/facts" => {
             let info = request.extensions().get::<ConnInfo>().unwrap();
             let id = request.extensions().get::<RequestId>().unwrap();
+            let cpu = request.extensions().get::<CpuTime>().unwrap();
             let hint = request.body().size_hint();
             Response::new(Blocks::whole(format!(
-                "{info:?}\n{}\n{:?}\n{}\n",
+                "{info:?}\n{}\n{:?}\n{:?}\n{}\n",
                 id.as_str(),
+                cpu.get(),
                 hint.exact(),
                 request.extensions().len(),
             )))
+        }
+        // Works for N microseconds, and again in its body.
+        "/work" => {
+            let used = Duration::from_micros(query.parse().unwrap());
+            let cpu = request.extensions().get::<CpuTime>().unwrap().clone();
+            cpu.add(used);
+            Response::new(Blocks::new([
+                Step::Data(b"head".to_vec()),
+                Step::Pause,
+                Step::Work(cpu, used),
+                Step::Data(b" and body".to_vec()),
+            ]))
+        }
+        // Works for N microseconds and never answers.
+        "/work-on" => {
+            let used = Duration::from_micros(query.parse().unwrap());
+            request.extensions().get::<CpuTime>().unwrap().add(used);
+            events.push("worked");
+            std::future::pending().await
         }
         "/stream" => Response::new(Blocks::new(two_blocks())),
         // Two blocks; then nothing, for ever.
@@ -204,6 +225,8 @@ pub(crate) enum Step {
     /// Pending once, so that what was before is flushed.
     Pause,
     Hang,
+    /// Adds to the processor time.
+    Work(CpuTime, Duration),
     Fail,
 }
 
@@ -258,6 +281,10 @@ impl Body for Blocks {
             Some(Step::Hang) => {
                 self.steps.push_front(Step::Hang);
                 return Poll::Pending;
+            }
+            Some(Step::Work(cpu, used)) => {
+                cpu.add(used);
+                return self.poll_frame(cx);
             }
             Some(Step::Fail) => return Poll::Ready(Some(Err("as asked for".into()))),
         };
