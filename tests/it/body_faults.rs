@@ -301,7 +301,7 @@ async fn r2_2_a_client_that_goes_in_mid_body_is_no_short_body() {
                 line.contains("\" 499 0 ") && line.ends_with(" aborted"),
                 "{line}"
             );
-            let id = line.split(' ').rev().nth(2).unwrap();
+            let id = line.split(' ').rev().nth(3).unwrap();
             log::wait(id, r#"{"error":"disconnected"}"#).await;
         }
     }
@@ -318,7 +318,7 @@ async fn r2_2_a_guest_that_fails_because_its_client_has_gone_is_not_blamed() {
         client.reset();
         let line = server.access_log_of(&format!("/{mark}?")).await;
         assert!(line.contains("\" 499 0 "), "{line}");
-        let id = line.split(' ').rev().nth(2).unwrap().to_owned();
+        let id = line.split(' ').rev().nth(3).unwrap().to_owned();
         log::wait(&id, "the client went away").await;
         // A panic's own text is the guest's, on its standard error.
         let ours = log::of(&id)

@@ -64,6 +64,14 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "TIME", help_heading = "Limits of a request")]
     pub(crate) max_duration: Option<Span>,
 
+    /// Processor time of one request's guest [default: 10s]
+    #[arg(long, value_name = "TIME", help_heading = "Limits of a request")]
+    pub(crate) cpu: Option<Span>,
+
+    /// Time that a guest may run on for when its client has left [default: 1s]
+    #[arg(long, value_name = "TIME", help_heading = "Limits of a request")]
+    pub(crate) disconnect_grace: Option<Span>,
+
     /// Memory of one instance [default: 256MiB]
     #[arg(long, value_name = "SIZE", help_heading = "Limits of a request")]
     pub(crate) memory: Option<Size>,
@@ -79,6 +87,14 @@ pub(crate) struct ServeOptions {
     /// Request target (path and query) [default: 8KiB]
     #[arg(long, value_name = "SIZE", help_heading = "Limits of a request")]
     pub(crate) max_target: Option<Size>,
+
+    /// Memory of all instances together [default: 70 % of the machine's or the container's]
+    #[arg(long, value_name = "SIZE", help_heading = "Limits of the server")]
+    pub(crate) memory_total: Option<Size>,
+
+    /// Cores that one application may use while others want to run [default: half of them]
+    #[arg(long, value_name = "NUMBER", help_heading = "Limits of the server")]
+    pub(crate) cores: Option<usize>,
 
     /// Instances of one application at once [default: 1000]
     #[arg(long, value_name = "NUMBER", help_heading = "Limits of the server")]
@@ -214,10 +230,14 @@ impl ServeOptions {
             environ: list(self.environ, file.environ),
             timeout: self.timeout.or(file.timeout),
             max_duration: self.max_duration.or(file.max_duration),
+            cpu: self.cpu.or(file.cpu),
+            disconnect_grace: self.disconnect_grace.or(file.disconnect_grace),
             memory: self.memory.or(file.memory),
             max_log: self.max_log.or(file.max_log),
             max_body: self.max_body.or(file.max_body),
             max_target: self.max_target.or(file.max_target),
+            memory_total: self.memory_total.or(file.memory_total),
+            cores: self.cores.or(file.cores),
             concurrency: self.concurrency.or(file.concurrency),
             queue: self.queue.or(file.queue),
             queue_timeout: self.queue_timeout.or(file.queue_timeout),
@@ -246,12 +266,15 @@ impl ServeOptions {
                 "max-connections",
                 self.max_connections.map(|number| number as u64),
             ),
+            ("cores", self.cores.map(|number| number as u64)),
             ("memory", self.memory.map(|size| size.0)),
+            ("memory-total", self.memory_total.map(|size| size.0)),
             ("max-target", self.max_target.map(|size| size.0)),
         ];
         let times = [
             ("timeout", self.timeout),
             ("max-duration", self.max_duration),
+            ("cpu", self.cpu),
             ("header-timeout", self.header_timeout),
             ("body-timeout", self.body_timeout),
             ("write-timeout", self.write_timeout),

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use http::Response;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use wasm_gw_protocol::{Environ, Exchange, ResponseLimits};
 use wasmtime::Engine;
 use wasmtime_wasi::WasiCtx;
 
 use crate::cache::{Cache, CacheUse};
+use crate::clock::Clock;
 use crate::component::{self, ComponentError};
 use crate::config::{AppConfig, RuntimeConfig};
-use crate::engine::{self, Allocator, Ticker, Ticking};
+use crate::engine::{self, Allocator};
 use crate::error::Failure;
 use crate::grants::GrantError;
 use crate::guest::GatewayPre;
@@ -22,9 +24,14 @@ use crate::guest::input::{Input, RequestBody};
 use crate::guest_log::{GuestLog, GuestStream, Stream};
 use crate::instance::{self, State};
 use crate::limits::InstanceLimits;
+use crate::memory::{AppMemory, Hold, Memory, Purse};
 use crate::output::{Output, ResponseBody};
 use crate::queue::{Busy, Permit, Queue};
+use crate::scheduler::{Account, Scheduler};
 use crate::settle::Asked;
+use crate::system;
+use crate::ticker::{Ticker, Ticking};
+use crate::turn::Turn;
 
 /// An engine with its pool of instances and its cache of compiled code. Cheap to clone.
 ///
@@ -37,6 +44,8 @@ struct RuntimeInner {
     allocator: Allocator,
     cache: Option<Cache>,
     ticker: Ticker,
+    scheduler: Scheduler,
+    memory: Memory,
     max_memory: usize,
 }
 
@@ -69,6 +78,8 @@ impl Runtime {
             allocator,
             cache,
             ticker: Ticker::new(),
+            scheduler: Scheduler::new(),
+            memory: Memory::new(config.memory_total.unwrap_or_else(default_memory_total)),
             max_memory: config.max_memory,
         })))
     }
@@ -88,6 +99,19 @@ impl Runtime {
     pub fn instances(&self) -> usize {
         self.0.ticker.live()
     }
+
+    /// What all instances together may take, in bytes, by [`RuntimeConfig::memory_total`].
+    pub fn memory_total(&self) -> usize {
+        self.0.memory.total()
+    }
+}
+
+/// Seven tenths of what the system lets this process have. Where that cannot be found out, enough for
+/// a small machine.
+fn default_memory_total() -> usize {
+    const UNKNOWN: u64 = 1 << 30;
+    let memory = system::memory().unwrap_or(UNKNOWN);
+    usize::try_from(memory / 10 * 7).unwrap_or(usize::MAX)
 }
 
 /// A component that is compiled, linked and ready to answer. Cheap to clone.
@@ -102,6 +126,10 @@ struct AppInner {
     pre: GatewayPre<State>,
     queue: Queue,
     compiled: CacheUse,
+    account: Arc<Account>,
+    memory: AppMemory,
+    /// What an instance takes of the server's memory before it has done anything, in bytes.
+    start: usize,
 }
 
 /// Why an app cannot be loaded.
@@ -113,6 +141,17 @@ pub enum LoadError {
     /// A granted folder cannot be opened.
     #[error(transparent)]
     Grant(#[from] GrantError),
+    /// The server as a whole has not the memory for one instance.
+    #[error(
+        "one instance takes {needed} bytes at its start and the server may give it {most}; \
+         raise the memory of all instances together (`serve --memory-total`)"
+    )]
+    MemoryTotal {
+        /// What an instance takes at its start, in bytes.
+        needed: usize,
+        /// The most that one can be given, in bytes.
+        most: usize,
+    },
     /// Its memory limit is above the runtime's.
     #[error("the memory limit of {limit} bytes is above the runtime's {max} (`max_memory`)")]
     MemoryLimit {
@@ -139,15 +178,25 @@ impl App {
         }
         config.grants.check()?;
         let inner = &runtime.0;
-        let (pre, compiled) =
-            component::load(&inner.engine, inner.cache.as_ref(), &config.limits, bytes)?;
+        let loaded = component::load(&inner.engine, inner.cache.as_ref(), &config.limits, bytes)?;
+        let start = instance::start_cost(loaded.initial_memory);
+        let most = inner.memory.largest();
+        if start > most {
+            return Err(LoadError::MemoryTotal {
+                needed: start,
+                most,
+            });
+        }
         Ok(Self(Arc::new(AppInner {
             runtime: runtime.clone(),
             name: config.name.as_str().into(),
             limits: Arc::new(config.limits.clone()),
             queue: Queue::new(config.concurrency, config.queue, config.queue_timeout),
-            pre,
-            compiled,
+            pre: loaded.pre,
+            compiled: loaded.compiled,
+            account: Arc::new(Account::new(config.cores)),
+            memory: inner.memory.app(),
+            start,
             config,
         })))
     }
@@ -166,13 +215,45 @@ impl App {
         &self.0.name
     }
 
-    /// Waits for the right to an instance.
-    pub(crate) async fn enter(&self) -> Result<Permit, Busy> {
-        self.0.queue.enter().await
+    pub(crate) fn limits(&self) -> &InstanceLimits {
+        &self.0.limits
+    }
+
+    pub(crate) fn account(&self) -> Arc<Account> {
+        Arc::clone(&self.0.account)
+    }
+
+    pub(crate) fn scheduler(&self) -> &Scheduler {
+        &self.0.runtime.0.scheduler
+    }
+
+    /// Waits for the right to an instance, and for the memory that it takes.
+    pub(crate) async fn enter(&self) -> Result<Entry, Busy> {
+        let app = &*self.0;
+        let patience = app.config.queue_timeout;
+        let until = Instant::now().checked_add(patience);
+        let permit = app.queue.enter().await?;
+        if let Ok(memory) = app.memory.hold_at_once(app.start) {
+            return Ok(Entry { permit, memory });
+        }
+        let room = app.memory.wait_for(app.start);
+        let waited = match until {
+            Some(until) => tokio::time::timeout_at(until, room).await,
+            None => Ok(room.await),
+        };
+        match waited {
+            Ok(memory) => Ok(Entry { permit, memory }),
+            Err(_) => Err(Busy(
+                format!(
+                    "the server's memory (memory-total) had no room for {patience:?} (queue timeout)"
+                )
+                .into(),
+            )),
+        }
     }
 
     /// Runs one request in an instance of its own, from beginning to end.
-    pub(crate) async fn run(&self, job: Job) {
+    pub(crate) async fn run(self, job: Job) {
         let app = &*self.0;
         let asked = job.asked;
         let log = GuestLog::new(
@@ -189,6 +270,8 @@ impl App {
                 return;
             }
         };
+        let Entry { permit, memory } = job.entry;
+        let purse = Arc::new(Purse::new(memory));
         let engine = &app.runtime.0.engine;
         let parts = instance::Parts {
             app: Arc::clone(&app.name),
@@ -202,16 +285,23 @@ impl App {
                 app.config.server_header.clone(),
             ),
             output: Output::Waiting(job.head),
+            clock: job.clock,
+            turn: job.turn,
+            memory: app.memory.clone(),
+            purse: Arc::clone(&purse),
         };
         let mut store = instance::store(engine, parts);
         let environ = GuestEnviron {
             vars: job.environ,
             flags: self.run_flags(),
-            input: Input::of_body(job.body, app.limits.memory),
+            input: Input::of_body(job.body, app.limits.memory, purse),
         };
         let settle = |state: &mut State, outcome| asked.settle(state, outcome);
         gateway::run(&app.pre, &mut store, environ, settle).await;
         store.data().log.flush();
+        drop(store);
+        // The place is free only when the instance is gone.
+        drop(permit);
     }
 
     /// What an instance needs of the system: its grants, which were there at load and may be no
@@ -250,10 +340,19 @@ impl App {
     }
 }
 
+/// The right to an instance, with the memory for its start.
+pub(crate) struct Entry {
+    permit: Permit,
+    memory: Hold,
+}
+
 /// One request for an app.
 pub(crate) struct Job {
     pub(crate) asked: Arc<Asked>,
+    pub(crate) entry: Entry,
     pub(crate) environ: Environ,
     pub(crate) body: Option<RequestBody>,
     pub(crate) head: oneshot::Sender<Response<ResponseBody>>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) turn: Arc<Turn>,
 }

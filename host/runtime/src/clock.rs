@@ -1,11 +1,19 @@
-//! The clock of one request: how long its guest may still run before the next sign of life.
+//! The clock of one request: how long its guest may still run.
 //!
 //! It runs while the guest does and stands while the client keeps us waiting, so that a slow client
 //! is not held against the guest. The guest's own sleep counts. Two parties look at it: the epoch
 //! callback, for a guest that computes, and [`Clock::expired`], for one that is suspended.
+//!
+//! Apart from that time, the processor time is bounded, and what a guest may go on for when its
+//! client has left.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::limits::InstanceLimits;
+use crate::turn::Turn;
 
 /// Which bound was passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,7 +24,10 @@ pub(crate) enum Expired {
     /// `max_duration`: the whole request.
     #[error("the request took longer than its maximum duration")]
     MaxDuration,
-    /// The client had gone and the guest ran on without a gateway call.
+    /// `cpu`: the processor time of the whole request.
+    #[error("the request used more processor time than it may (cpu)")]
+    Cpu,
+    /// The client had gone and the guest ran on.
     #[error("the guest ran on after its client had gone")]
     Disconnected,
 }
@@ -24,7 +35,12 @@ pub(crate) enum Expired {
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct Clock {
+    turn: Arc<Turn>,
+    cpu: Duration,
+    grace: Duration,
     state: Mutex<State>,
+    /// Told when the client leaves.
+    left: Notify,
 }
 
 #[derive(Debug)]
@@ -35,18 +51,34 @@ struct State {
     since: Option<Instant>,
     /// The end of the whole, if it has one.
     end: Option<Instant>,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Somebody waits for the response.
+    Attended,
+    /// The client has gone, at this time, when the guest had waited so long for its turns.
+    Deserted { at: Instant, waited: Duration },
+    /// The response has ended, and `close` is called.
+    Closing,
 }
 
 impl Clock {
-    /// A running clock with this allowance, and perhaps an end for the whole.
-    pub(crate) fn start(allowance: Duration, max_duration: Option<Duration>) -> Self {
+    /// A running clock with the first allowance of these limits.
+    pub(crate) fn start(limits: &InstanceLimits, turn: Arc<Turn>) -> Self {
         let now = Instant::now();
         Self {
+            turn,
+            cpu: limits.cpu,
+            grace: limits.disconnect_grace,
             state: Mutex::new(State {
-                left: allowance,
+                left: limits.timeout,
                 since: Some(now),
-                end: max_duration.and_then(|whole| now.checked_add(whole)),
+                end: limits.max_duration.and_then(|whole| now.checked_add(whole)),
+                phase: Phase::Attended,
             }),
+            left: Notify::new(),
         }
     }
 
@@ -56,17 +88,28 @@ impl Clock {
 
     /// Gives a new allowance: the guest has shown a sign of life.
     pub(crate) fn restart(&self, allowance: Duration) {
-        let mut state = self.lock();
-        state.left = allowance;
-        if state.since.is_some() {
-            state.since = Some(Instant::now());
-        }
+        self.lock().restart(allowance);
     }
 
     /// Gives an allowance for what follows the response, which has no other bound.
     pub(crate) fn restart_for_close(&self, allowance: Duration) {
-        self.lock().end = None;
-        self.restart(allowance);
+        let mut state = self.lock();
+        state.end = None;
+        state.phase = Phase::Closing;
+        state.restart(allowance);
+    }
+
+    /// The client has gone: what the guest may go on for begins now.
+    pub(crate) fn client_left(&self) {
+        let mut state = self.lock();
+        if state.phase == Phase::Attended {
+            state.phase = Phase::Deserted {
+                at: Instant::now(),
+                waited: self.turn.waited(),
+            };
+            drop(state);
+            self.left.notify_one();
+        }
     }
 
     /// Stops the clock until the guard is dropped: we wait for the client.
@@ -79,38 +122,111 @@ impl Clock {
         Paused(self)
     }
 
-    /// Whether a bound is passed now.
+    /// Whether a bound is passed now. Of the processor time, that of the turns before this one
+    /// counts.
     pub(crate) fn check(&self) -> Result<(), Expired> {
-        match self.remaining() {
+        self.check_with(self.turn.used())
+    }
+
+    /// The same for a guest that is running on this thread: its turn so far counts too.
+    pub(crate) fn check_running(&self) -> Result<(), Expired> {
+        self.check_with(self.turn.used_now())
+    }
+
+    fn check_with(&self, used: Duration) -> Result<(), Expired> {
+        let state = self.lock();
+        if used > self.cpu && state.phase != Phase::Closing {
+            return Err(Expired::Cpu);
+        }
+        match self.remaining(&state, Instant::now()) {
             (left, bound) if left.is_zero() => Err(bound),
             _ => Ok(()),
         }
     }
 
     /// The time until a bound is passed if nothing happens, and which one it is.
-    fn remaining(&self) -> (Duration, Expired) {
-        let now = Instant::now();
-        let state = self.lock();
+    fn remaining(&self, state: &State, now: Instant) -> (Duration, Expired) {
         let left = match state.since {
-            Some(since) => state.left.saturating_sub(now - since),
+            Some(since) => state
+                .left
+                .saturating_sub(now.saturating_duration_since(since)),
             // It stands. Whoever waits need not look again soon: what is over by little when the
             // clock runs again is found then.
             None => state.left.max(Duration::from_millis(50)),
         };
-        match state.end.map(|end| end.saturating_duration_since(now)) {
-            Some(whole) if whole < left => (whole, Expired::MaxDuration),
-            _ => (left, Expired::Timeout),
+        let mut first = (left, Expired::Timeout);
+        if let Some(end) = state.end {
+            let whole = end.saturating_duration_since(now);
+            if whole < first.0 {
+                first = (whole, Expired::MaxDuration);
+            }
         }
+        if let Phase::Deserted { at, waited } = state.phase {
+            // Its processor time and its sleep, but not what others took from it.
+            let waited = self.turn.waited().saturating_sub(waited);
+            let on = now.saturating_duration_since(at).saturating_sub(waited);
+            let grace = self.grace.saturating_sub(on);
+            if grace < first.0 {
+                first = (grace, Expired::Disconnected);
+            }
+        }
+        first
     }
 
-    /// Resolves when a bound is passed.
+    /// When a bound will be passed if nothing happens; none if that is too far off to be told.
+    pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
+        let (left, _) = self.remaining(&self.lock(), now);
+        now.checked_add(left)
+    }
+
+    /// Whether the guest has just given up its turn: it is suspended, and for no reason of its own.
+    pub(crate) fn is_between_turns(&self) -> bool {
+        self.turn.is_over()
+    }
+
+    /// Resolves when a bound of time is passed.
     pub(crate) async fn expired(&self) -> Expired {
         loop {
-            let (left, bound) = self.remaining();
+            let (left, bound) = self.remaining(&self.lock(), Instant::now());
             if left.is_zero() {
                 return bound;
             }
-            tokio::time::sleep(left).await;
+            tokio::select! {
+                () = tokio::time::sleep(left) => {}
+                () = self.left.notified() => {}
+            }
+        }
+    }
+}
+
+impl State {
+    fn restart(&mut self, allowance: Duration) {
+        self.left = allowance;
+        if self.since.is_some() {
+            self.since = Some(Instant::now());
+        }
+    }
+}
+
+/// The client's presence: dropping it says that the client has gone.
+#[derive(Debug)]
+pub(crate) struct Presence(Option<Arc<Clock>>);
+
+impl Presence {
+    pub(crate) fn of(clock: &Arc<Clock>) -> Self {
+        Self(Some(Arc::clone(clock)))
+    }
+
+    /// Nobody needs to be there any more: the response is complete.
+    pub(crate) fn no_longer_needed(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        if let Some(clock) = self.0.take() {
+            clock.client_left();
         }
     }
 }
@@ -130,9 +246,18 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
+    fn clock(timeout: Duration, max_duration: Option<Duration>) -> Clock {
+        let limits = InstanceLimits {
+            timeout,
+            max_duration,
+            ..InstanceLimits::default()
+        };
+        Clock::start(&limits, Arc::default())
+    }
+
     #[test]
     fn an_allowance_of_nothing_has_passed() {
-        let clock = Clock::start(Duration::ZERO, None);
+        let clock = clock(Duration::ZERO, None);
         assert_eq!(clock.check(), Err(Expired::Timeout));
         clock.restart(HOUR);
         assert_eq!(clock.check(), Ok(()));
@@ -140,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_standing_clock_does_not_pass() {
-        let clock = Clock::start(HOUR, None);
+        let clock = clock(HOUR, None);
         let paused = clock.pause();
         clock.restart(Duration::ZERO);
         assert_eq!(clock.check(), Ok(()));
@@ -150,24 +275,86 @@ mod tests {
 
     #[test]
     fn the_whole_is_bounded_even_while_the_clock_stands() {
-        let clock = Clock::start(HOUR, Some(Duration::ZERO));
+        let clock = clock(HOUR, Some(Duration::ZERO));
         let _paused = clock.pause();
         assert_eq!(clock.check(), Err(Expired::MaxDuration));
     }
 
     #[test]
     fn close_has_its_time_after_the_end_of_the_whole() {
-        let clock = Clock::start(HOUR, Some(Duration::ZERO));
+        let clock = clock(HOUR, Some(Duration::ZERO));
         clock.restart_for_close(HOUR);
         assert_eq!(clock.check(), Ok(()));
         clock.restart_for_close(Duration::ZERO);
         assert_eq!(clock.check(), Err(Expired::Timeout));
     }
 
+    /// One whose processor time is bounded, and what a guest may go on for alone.
+    fn bounded(cpu: Duration, grace: Duration) -> (Clock, Arc<Turn>) {
+        let limits = InstanceLimits {
+            timeout: HOUR,
+            cpu,
+            disconnect_grace: grace,
+            ..InstanceLimits::default()
+        };
+        let turn = Arc::new(Turn::default());
+        (Clock::start(&limits, Arc::clone(&turn)), turn)
+    }
+
+    #[test]
+    fn processor_time_is_bounded_but_for_close() {
+        let (clock, turn) = bounded(Duration::ZERO, HOUR);
+        assert_eq!(clock.check(), Ok(()));
+        turn.begin();
+        std::hint::black_box((0..1000).sum::<u64>());
+        assert_eq!(clock.check_running(), Err(Expired::Cpu));
+        turn.end();
+        assert_eq!(clock.check(), Err(Expired::Cpu));
+        clock.restart_for_close(HOUR);
+        assert_eq!(clock.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_guest_may_go_on_for_the_grace_when_its_client_has_left() {
+        let (clock, _) = bounded(HOUR, Duration::ZERO);
+        assert_eq!(clock.check(), Ok(()));
+        clock.client_left();
+        assert_eq!(clock.check(), Err(Expired::Disconnected));
+        clock.restart_for_close(HOUR);
+        assert_eq!(clock.check(), Ok(()));
+        // A response that has ended has no client to lose.
+        clock.client_left();
+        assert_eq!(clock.check(), Ok(()));
+    }
+
+    #[test]
+    fn waiting_for_a_turn_is_not_held_against_a_guest_without_a_client() {
+        let (clock, turn) = bounded(HOUR, Duration::from_millis(1));
+        clock.client_left();
+        turn.add_wait(HOUR);
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(clock.check(), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_sleeps_is_woken_when_its_client_leaves() {
+        let (clock, _) = bounded(HOUR, Duration::ZERO);
+        let leave = async {
+            tokio::task::yield_now().await;
+            clock.client_left();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            biased;
+            expired = clock.expired() => assert_eq!(expired, Expired::Disconnected),
+            () = leave => {}
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn expired_waits_for_a_clock_that_is_restarted() {
         // Real time, of which none passes worth mentioning, against a sleep that is skipped.
-        let clock = Clock::start(Duration::from_millis(20), None);
+        let clock = clock(Duration::from_millis(20), None);
         assert_eq!(clock.expired().await, Expired::Timeout);
     }
 }

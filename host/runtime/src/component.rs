@@ -109,21 +109,30 @@ fn exports(names: &[String]) -> String {
     }
 }
 
+/// A component that is ready to be instantiated.
+pub(crate) struct Loaded {
+    pub(crate) pre: GatewayPre<State>,
+    pub(crate) compiled: CacheUse,
+    /// The linear memory that an instance begins with, in bytes; an upper bound where it has
+    /// several of different sizes.
+    pub(crate) initial_memory: usize,
+}
+
 /// Checks, compiles and links a component.
 pub(crate) fn load(
     engine: &Engine,
     cache: Option<&Cache>,
     limits: &InstanceLimits,
     bytes: &[u8],
-) -> Result<(GatewayPre<State>, CacheUse), ComponentError> {
+) -> Result<Loaded, ComponentError> {
     check_preamble(bytes)?;
-    let (component, used) = match cache {
+    let (component, compiled) = match cache {
         Some(cache) => cache.load(engine, bytes),
         None => compile(engine, bytes).map(|component| (component, CacheUse::None)),
     }
     .map_err(|error| ComponentError::Invalid(format!("{error:#}")))?;
     check_names(engine, &component)?;
-    check_memory(&component, limits)?;
+    let initial_memory = check_memory(&component, limits)?;
 
     let mut linker = Linker::new(engine);
     add_to_linker(&mut linker).map_err(|error| ComponentError::WrongType(format!("{error:#}")))?;
@@ -131,7 +140,11 @@ pub(crate) fn load(
         .instantiate_pre(&component)
         .and_then(GatewayPre::new)
         .map_err(|error| ComponentError::WrongType(format!("{error:#}")))?;
-    Ok((pre, used))
+    Ok(Loaded {
+        pre,
+        compiled,
+        initial_memory,
+    })
 }
 
 /// Tells a component from what people give by mistake, by its first eight bytes.
@@ -201,17 +214,24 @@ fn is_offered(name: &str) -> bool {
         })
 }
 
-fn check_memory(component: &Component, limits: &InstanceLimits) -> Result<(), ComponentError> {
+/// What its memories take at the start, in bytes, which must be within the limit.
+fn check_memory(component: &Component, limits: &InstanceLimits) -> Result<usize, ComponentError> {
+    /// In bytes.
+    const PAGE: u64 = 64 << 10;
     let allowed = limits.memory as u64;
-    let needed = component
-        .resources_required()
-        .and_then(|resources| resources.max_initial_memory_size)
-        // In pages of 64 KiB.
-        .map_or(0, |pages| pages.saturating_mul(64 << 10));
-    if needed > allowed {
-        return Err(ComponentError::TooMuchMemory { needed, allowed });
+    let resources = component.resources_required();
+    let (memories, largest) = resources.map_or((0, 0), |resources| {
+        let pages = resources.max_initial_memory_size.unwrap_or(0);
+        (resources.num_memories, pages.saturating_mul(PAGE))
+    });
+    if largest > allowed {
+        return Err(ComponentError::TooMuchMemory {
+            needed: largest,
+            allowed,
+        });
     }
-    Ok(())
+    let all = largest.saturating_mul(u64::from(memories));
+    Ok(usize::try_from(all.min(allowed)).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]

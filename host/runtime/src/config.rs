@@ -19,6 +19,9 @@ pub struct RuntimeConfig {
     /// The largest linear memory that any app may be given, in bytes. An app's own limit
     /// ([`InstanceLimits::memory`]) cannot exceed it.
     pub max_memory: usize,
+    /// What all instances together may take, in bytes: their memory, and what their guests make the
+    /// host keep. None is seven tenths of what the machine or the control group has.
+    pub memory_total: Option<usize>,
     /// Which allocator gives instances their memory.
     pub allocator: AllocatorChoice,
     /// How the pool makes a slot new between two requests.
@@ -32,6 +35,7 @@ impl Default for RuntimeConfig {
         Self {
             instances: 1000,
             max_memory: 256 << 20,
+            memory_total: None,
             allocator: AllocatorChoice::Auto,
             reset: ResetChoice::Auto,
             cache: None,
@@ -94,6 +98,9 @@ pub struct AppConfig {
     pub grants: Grants,
     /// What one instance may use.
     pub limits: InstanceLimits,
+    /// How many cores the app's guests may use at once while other apps want to run; none is half
+    /// of what there are, and one at least.
+    pub cores: Option<usize>,
     /// How many instances of this app may be alive at once.
     pub concurrency: usize,
     /// How many requests may wait for an instance.
@@ -116,6 +123,7 @@ impl AppConfig {
             mount: Mount::root(),
             grants: Grants::default(),
             limits: InstanceLimits::default(),
+            cores: None,
             concurrency: 1000,
             queue: 1000,
             queue_timeout: Duration::from_secs(5),

@@ -9,7 +9,8 @@ use wasmtime::Trap;
 
 use crate::clock::Expired;
 use crate::guest_log::escape;
-use crate::limits::HostBytesExceeded;
+use crate::limits::NotKept;
+use crate::memory::MemoryShort;
 
 /// What a guest said of an error of its own; for the log only.
 #[derive(Clone, Debug)]
@@ -61,6 +62,8 @@ pub(crate) enum Failure {
     Client(BodyError),
     /// No instance was to be had.
     Unavailable(Cow<'static, str>),
+    /// The server as a whole had no memory for what the guest handed over or asked for.
+    Short(MemoryShort),
     /// The client has gone; nobody is there to be told.
     Gone,
 }
@@ -89,8 +92,11 @@ impl Failure {
         if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
             return Failure::Exit(exit.0);
         }
+        if let Some(short) = short_of(error) {
+            return Failure::from(short);
+        }
         let trap = format!("{error:?}");
-        if error.is::<HostBytesExceeded>() {
+        if error.is::<NotKept>() {
             let what = "host memory for its handles".into();
             return Failure::Exhausted { what, trap };
         }
@@ -115,6 +121,21 @@ impl Failure {
             },
             _ => Failure::Trap(trap),
         }
+    }
+}
+
+/// Whether it was the server as a whole that had no memory.
+fn short_of(error: &wasmtime::Error) -> Option<MemoryShort> {
+    match error.downcast_ref::<NotKept>() {
+        Some(NotKept::Short(short)) => Some(*short),
+        Some(NotKept::OverLimit) => None,
+        None => error.downcast_ref::<MemoryShort>().copied(),
+    }
+}
+
+impl From<MemoryShort> for Failure {
+    fn from(short: MemoryShort) -> Self {
+        Failure::Short(short)
     }
 }
 
@@ -148,6 +169,7 @@ impl fmt::Display for Failure {
             Failure::Expired(bound) => write!(f, "the guest was stopped: {bound}"),
             Failure::Client(fault) => write!(f, "reading the request failed: {fault}"),
             Failure::Unavailable(why) => write!(f, "no instance for this request: {why}"),
+            Failure::Short(short) => write!(f, "the request was given up: {short}"),
             Failure::Gone => f.write_str("the client went away"),
         }
     }

@@ -4,15 +4,17 @@
 use std::sync::Arc;
 
 use wasm_gw_protocol::{BodyError, Exchange, RequestId, Send};
-use wasmtime::component::ResourceTable;
+use wasmtime::component::{Resource, ResourceTable};
 use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::clock::{Clock, Expired};
-use crate::engine::TICK;
+use crate::clock::Clock;
+use crate::engine::WASM_STACK;
 use crate::guest_log::GuestLog;
-use crate::limits::{HostBytes, InstanceLimits, Limiter};
+use crate::limits::{HANDLE, HostBytes, InstanceLimits, Limiter};
+use crate::memory::{AppMemory, Purse};
 use crate::output::{Gone, Output};
+use crate::turn::Turn;
 
 /// What the host knows of one request while its guest runs.
 pub(crate) struct State {
@@ -25,15 +27,22 @@ pub(crate) struct State {
     pub(crate) clock: Arc<Clock>,
     pub(crate) exchange: Exchange,
     pub(crate) output: Output,
+    /// Pays for what leaves the instance, such as blocks on their way to the client.
+    pub(crate) memory: AppMemory,
     /// The client's first fault that the guest was told of, in reading the body or in writing to a
     /// client that has gone; it outranks what the guest then fails by (2.2).
     pub(crate) fault: Option<BodyError>,
     pub(crate) host_bytes: HostBytes,
     /// The guest ended itself by `exit(0)`, after which it cannot be called again.
     pub(crate) exited: bool,
+    /// What the last read had gathered. It is paid for until the next: it is copied into the guest
+    /// after the read has returned, and the guest runs meanwhile.
+    handed_over: usize,
+    /// The handles that have been paid for, as far as they may be WASI's.
+    handles_paid: usize,
+    purse: Arc<Purse>,
     limiter: Limiter,
-    /// Ticks that the guest ran on for after its client had gone.
-    ticks_gone: u32,
+    turn: Arc<Turn>,
 }
 
 /// What a [`State`] is made from.
@@ -45,6 +54,10 @@ pub(crate) struct Parts {
     pub(crate) log: GuestLog,
     pub(crate) exchange: Exchange,
     pub(crate) output: Output,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) turn: Arc<Turn>,
+    pub(crate) memory: AppMemory,
+    pub(crate) purse: Arc<Purse>,
 }
 
 impl State {
@@ -58,14 +71,18 @@ impl State {
             table,
             wasi: parts.wasi,
             log: parts.log,
-            clock: Arc::new(Clock::start(limits.timeout, limits.max_duration)),
+            clock: parts.clock,
             exchange: parts.exchange,
             output: parts.output,
+            memory: parts.memory,
             fault: None,
-            host_bytes: HostBytes::new(&limits),
+            host_bytes: HostBytes::new(&limits, Arc::clone(&parts.purse)),
             exited: false,
-            limiter: Limiter::new(&limits),
-            ticks_gone: 0,
+            handed_over: 0,
+            handles_paid: 0,
+            limiter: Limiter::new(&limits, Arc::clone(&parts.purse)),
+            purse: parts.purse,
+            turn: parts.turn,
             limits,
         }
     }
@@ -88,19 +105,51 @@ impl State {
         Ok(())
     }
 
-    /// Called when the guest has run for a tick: lets others run, unless a bound is passed.
-    fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        self.clock.check()?;
-        if self.output.is_closed() {
-            self.ticks_gone += 1;
-            if TICK * self.ticks_gone > self.limits.disconnect_grace {
-                return Err(Expired::Disconnected.into());
-            }
+    /// Keeps something for the guest under a new handle.
+    pub(crate) fn keep<T: std::marker::Send + 'static>(
+        &mut self,
+        entry: T,
+    ) -> wasmtime::Result<Resource<T>> {
+        self.host_bytes.charge(HANDLE)?;
+        Ok(self.table.push(entry)?)
+    }
+
+    /// Ends a handle, and returns what was kept.
+    pub(crate) fn forget<T: 'static>(&mut self, handle: Resource<T>) -> wasmtime::Result<T> {
+        let entry = self.table.delete(handle)?;
+        self.host_bytes.release(HANDLE);
+        Ok(entry)
+    }
+
+    /// What a read has gathered goes to the guest, and what the one before had is gone.
+    pub(crate) fn hand_over(&mut self, gathered: usize) {
+        let before = std::mem::replace(&mut self.handed_over, gathered);
+        self.purse.refund(before);
+    }
+
+    /// WASI makes handles without asking us. A new one gets the lowest number that is free, so that
+    /// the table has grown when it is higher than before.
+    fn pay_for_wasi(&mut self) -> wasmtime::Result<()> {
+        let probe = self.table.push(())?;
+        let size = probe.rep() as usize;
+        self.table.delete(probe)?;
+        let new = size.saturating_sub(self.handles_paid);
+        if new > 0 {
+            self.host_bytes.charge(new * WASI_HANDLE)?;
+            self.handles_paid = size;
         }
-        // tokio's own yield lets it look at the sockets before the guest's next turn; after a plain
-        // wake-up it may not do so for dozens of turns.
-        let others = Box::pin(tokio::task::yield_now());
-        Ok(UpdateDeadline::YieldCustom(1, others))
+        Ok(())
+    }
+
+    /// Called when the guest has run for a tick: it has had its turn, unless a bound is passed.
+    fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        self.clock.check_running()?;
+        self.pay_for_wasi()?;
+        Ok(if self.turn.is_used_up() {
+            UpdateDeadline::YieldCustom(1, Box::pin(self.turn.give_up()))
+        } else {
+            UpdateDeadline::Continue(1)
+        })
     }
 }
 
@@ -111,6 +160,21 @@ impl WasiView for State {
             table: &mut self.table,
         }
     }
+}
+
+/// What a handle of WASI's takes with all that is behind it, in bytes: a timer is the most costly.
+const WASI_HANDLE: usize = 384;
+
+/// What an instance takes of the host's memory in any case, beside its own stack and memory: the
+/// store, the tables of handles and what is behind those of WASI.
+const OVERHEAD: usize = 512 << 10;
+
+/// What an instance takes of the server's memory at its start, in bytes, if its linear memory is
+/// this large.
+pub(crate) fn start_cost(initial_memory: usize) -> usize {
+    initial_memory
+        .saturating_add(WASM_STACK)
+        .saturating_add(OVERHEAD)
 }
 
 /// A store in which one request's guest will run.

@@ -22,22 +22,29 @@
 //! signal handlers, and nothing global.
 
 mod app;
+mod breaker;
 mod cache;
 mod clock;
 mod component;
 mod config;
 mod engine;
 mod error;
+mod fair;
 mod grants;
 mod guest;
 mod guest_log;
 mod instance;
 mod limits;
+mod memory;
 mod output;
 mod queue;
 mod reset;
+mod scheduler;
 mod service;
 mod settle;
+mod system;
+mod ticker;
+mod turn;
 
 pub use app::{App, LoadError, Runtime, RuntimeError};
 pub use cache::CacheUse;

@@ -2,9 +2,12 @@
 //! hands to the host. The caps of a *client* are in the HTTP server; those of a *tenant* are not here
 //! either.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
+
+use crate::memory::{MemoryShort, Purse};
 
 /// The bounds of one instance, which is to say of one request.
 #[derive(Clone, Debug)]
@@ -36,10 +39,11 @@ pub struct InstanceLimits {
     pub timeout: Duration,
     /// Time for the whole request, the client's slowness included; none does not bound it.
     pub max_duration: Option<Duration>,
+    /// Processor time for the whole request, but for `close`.
+    pub cpu: Duration,
     /// Time for `close` once the response has ended (S41).
     pub close_timeout: Duration,
-    /// Processor time that a guest may go on for when its client has gone and it makes no gateway
-    /// call.
+    /// Processor time that a guest may go on for when its client has gone. Its own sleep counts too.
     pub disconnect_grace: Duration,
 }
 
@@ -57,19 +61,23 @@ impl Default for InstanceLimits {
             log_bytes: 256 << 10,
             timeout: Duration::from_secs(30),
             max_duration: None,
+            cpu: Duration::from_secs(10),
             close_timeout: Duration::from_secs(1),
             disconnect_grace: Duration::from_secs(1),
         }
     }
 }
 
+/// What a table's element takes, in bytes.
+const ELEMENT: usize = 8;
+
 /// Keeps one instance within its memory and tables, and remembers which of them it asked too much
 /// of: a guest that is refused memory usually traps somewhere else, and the log should say why.
-#[derive(Debug)]
 pub(crate) struct Limiter {
     memory: Allowance,
     tables: Allowance,
     parts: usize,
+    purse: Arc<Purse>,
 }
 
 /// What is left of one kind, over all that a component has of it.
@@ -77,52 +85,59 @@ pub(crate) struct Limiter {
 struct Allowance {
     what: &'static str,
     left: usize,
-    refused: bool,
+    /// What one of it costs in bytes.
+    cost: usize,
+    refused: Option<&'static str>,
 }
 
 impl Limiter {
-    pub(crate) fn new(limits: &InstanceLimits) -> Self {
+    pub(crate) fn new(limits: &InstanceLimits, purse: Arc<Purse>) -> Self {
         Self {
-            memory: Allowance::of("memory", limits.memory),
-            tables: Allowance::of("table elements", limits.table_elements),
+            memory: Allowance::of("memory", limits.memory, 1),
+            tables: Allowance::of("table elements", limits.table_elements, ELEMENT),
             parts: limits.parts,
+            purse,
         }
     }
 
     /// What the instance was refused, if anything.
     pub(crate) fn refused(&self) -> Option<&'static str> {
-        let of_both = [&self.memory, &self.tables];
-        of_both
-            .into_iter()
-            .find(|kind| kind.refused)
-            .map(|kind| kind.what)
+        self.memory.refused.or(self.tables.refused)
     }
 }
 
 impl Allowance {
-    fn of(what: &'static str, left: usize) -> Self {
+    fn of(what: &'static str, left: usize, cost: usize) -> Self {
         Self {
             what,
             left,
-            refused: false,
+            cost,
+            refused: None,
         }
     }
 
     /// Whether something may grow. What the component itself has bounded is no matter of ours.
-    fn grow(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> bool {
+    fn grow(
+        &mut self,
+        purse: &Purse,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> bool {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return false;
         }
-        match self.left.checked_sub(desired.saturating_sub(current)) {
-            Some(left) => {
-                self.left = left;
-                true
-            }
-            None => {
-                self.refused = true;
-                false
-            }
+        let more = desired.saturating_sub(current);
+        let Some(left) = self.left.checked_sub(more) else {
+            self.refused = Some(self.what);
+            return false;
+        };
+        if purse.spend(more.saturating_mul(self.cost)).is_err() {
+            self.refused = Some("share of the server's memory (memory-total)");
+            return false;
         }
+        self.left = left;
+        true
     }
 }
 
@@ -133,7 +148,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(self.memory.grow(current, desired, maximum))
+        Ok(self.memory.grow(&self.purse, current, desired, maximum))
     }
 
     fn table_growing(
@@ -142,7 +157,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(self.tables.grow(current, desired, maximum))
+        Ok(self.tables.grow(&self.purse, current, desired, maximum))
     }
 
     fn instances(&self) -> usize {
@@ -158,46 +173,70 @@ impl ResourceLimiter for Limiter {
     }
 }
 
+/// What a handle takes of the host's memory beside what is behind it, in bytes.
+pub(crate) const HANDLE: usize = 256;
+
 /// Counts the host memory that a guest's handles keep alive.
-#[derive(Debug)]
 pub(crate) struct HostBytes {
     left: usize,
+    purse: Arc<Purse>,
 }
 
-/// The guest asked the host to keep more than [`InstanceLimits::host_bytes`].
-#[derive(Debug, thiserror::Error)]
-#[error("the guest asked the host to keep more memory than it may")]
-pub(crate) struct HostBytesExceeded;
+/// The host does not keep what a guest asked it to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotKept {
+    /// It would be more than [`InstanceLimits::host_bytes`].
+    #[error("the guest asked the host to keep more memory than it may")]
+    OverLimit,
+    /// The server as a whole has no room.
+    #[error(transparent)]
+    Short(#[from] MemoryShort),
+}
 
 impl HostBytes {
-    pub(crate) fn new(limits: &InstanceLimits) -> Self {
+    pub(crate) fn new(limits: &InstanceLimits, purse: Arc<Purse>) -> Self {
         Self {
             left: limits.host_bytes,
+            purse,
         }
     }
 
     /// Takes `bytes` of the allowance.
-    pub(crate) fn charge(&mut self, bytes: usize) -> Result<(), HostBytesExceeded> {
-        self.left = self.left.checked_sub(bytes).ok_or(HostBytesExceeded)?;
+    pub(crate) fn charge(&mut self, bytes: usize) -> Result<(), NotKept> {
+        let left = self.left.checked_sub(bytes).ok_or(NotKept::OverLimit)?;
+        self.purse.spend(bytes)?;
+        self.left = left;
         Ok(())
     }
 
     /// Gives back what a dropped handle had taken.
     pub(crate) fn release(&mut self, bytes: usize) {
         self.left = self.left.saturating_add(bytes);
+        self.purse.refund(bytes);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Memory;
+
+    fn purse(total: usize) -> Arc<Purse> {
+        let hold = Memory::new(total).app().hold(0).unwrap();
+        Arc::new(Purse::new(hold))
+    }
+
+    fn limiter(memory: usize, total: usize) -> Limiter {
+        let limits = InstanceLimits {
+            memory,
+            ..InstanceLimits::default()
+        };
+        Limiter::new(&limits, purse(total))
+    }
 
     #[test]
     fn memory_is_bounded_over_all_memories_of_a_component() {
-        let mut limiter = Limiter::new(&InstanceLimits {
-            memory: 100,
-            ..InstanceLimits::default()
-        });
+        let mut limiter = limiter(100, 8 << 20);
         assert!(limiter.memory_growing(0, 60, None).unwrap());
         assert!(limiter.memory_growing(0, 40, None).unwrap());
         assert!(!limiter.memory_growing(60, 61, None).unwrap());
@@ -205,17 +244,32 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_bounded_over_the_whole_server() {
+        let mut limiter = limiter(100 << 20, 8 << 20);
+        assert!(limiter.memory_growing(0, 6 << 20, None).unwrap());
+        assert!(!limiter.memory_growing(6 << 20, 9 << 20, None).unwrap());
+        let refused = limiter.refused().unwrap();
+        assert!(refused.contains("memory-total"), "{refused}");
+        // What was refused was not counted.
+        assert!(limiter.memory_growing(6 << 20, 7 << 20, None).unwrap());
+    }
+
+    #[test]
     fn a_component_that_hits_its_own_maximum_is_not_blamed() {
-        let mut limiter = Limiter::new(&InstanceLimits::default());
+        let mut limiter = limiter(100, 8 << 20);
         assert!(!limiter.memory_growing(0, 2, Some(1)).unwrap());
         assert_eq!(limiter.refused(), None);
     }
 
     #[test]
     fn host_bytes_come_back_when_released() {
-        let mut bytes = HostBytes { left: 10 };
+        let limits = InstanceLimits {
+            host_bytes: 10,
+            ..InstanceLimits::default()
+        };
+        let mut bytes = HostBytes::new(&limits, purse(8 << 20));
         bytes.charge(10).unwrap();
-        assert!(bytes.charge(1).is_err());
+        assert_eq!(bytes.charge(1), Err(NotKept::OverLimit));
         bytes.release(10);
         bytes.charge(10).unwrap();
     }

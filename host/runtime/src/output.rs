@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::{mpsc, oneshot};
 use wasm_gw_protocol::{Head, Length, Send};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Presence};
 
 /// Nobody listens any more.
 #[derive(Debug)]
@@ -124,6 +124,7 @@ impl Output {
             length => Inner::Streaming {
                 blocks: receiver,
                 whole: Arc::clone(&whole),
+                client: None,
                 left: match length {
                     Length::Known(left) => Some(left),
                     _ => None,
@@ -157,6 +158,7 @@ enum Inner {
     Streaming {
         blocks: mpsc::Receiver<Bytes>,
         whole: Arc<AtomicBool>,
+        client: Option<Presence>,
         /// What is left of an announced Content-Length.
         left: Option<u64>,
     },
@@ -170,6 +172,16 @@ pub struct ResponseAborted;
 impl ResponseBody {
     pub(crate) fn whole(bytes: Bytes) -> Self {
         Self(Inner::Whole(bytes))
+    }
+
+    /// The guest is told that its client has gone when this body is dropped, if it still has to
+    /// produce a part of it.
+    pub(crate) fn attended_by(mut self, presence: Presence) -> Self {
+        match &mut self.0 {
+            Inner::Whole(_) => presence.no_longer_needed(),
+            Inner::Streaming { client, .. } => *client = Some(presence),
+        }
+        self
     }
 }
 
@@ -191,6 +203,7 @@ impl Body for ResponseBody {
                 blocks,
                 whole,
                 left,
+                ..
             } => Poll::Ready(match ready!(blocks.poll_recv(context)) {
                 Some(block) => {
                     if let Some(left) = left {

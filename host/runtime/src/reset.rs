@@ -11,6 +11,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::config::ResetChoice;
+use crate::system;
 
 /// How memory is reset between two instances in one slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,9 +96,7 @@ impl Facts {
         Self {
             scan_available: scan_available(),
             swap_total: read("/proc/swaps").as_deref().and_then(swap_total),
-            swap_max: read("/proc/self/cgroup")
-                .as_deref()
-                .and_then(|groups| swap_max(Path::new("/sys/fs/cgroup"), groups)),
+            swap_max: system::group_limit("memory.swap.max"),
             moves_pages: moves_pages(Path::new("/proc/sys")),
         }
     }
@@ -134,31 +133,6 @@ fn swap_total(swaps: &str) -> Option<u64> {
         .try_fold(0u64, |total, kib| {
             total.checked_add(kib?.checked_mul(1024)?)
         })
-}
-
-/// The least `memory.swap.max` on the way from this process's group (`0::/...` of
-/// `/proc/self/cgroup`) up to the root of the tree that is mounted at `root`.
-fn swap_max(root: &Path, groups: &str) -> Option<u64> {
-    let group = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    // A group outside of what is mounted here says nothing about this process.
-    if group.split('/').any(|part| part == "..") {
-        return None;
-    }
-    let mut least = None;
-    let mut folder = root.join(group);
-    while folder.starts_with(root) {
-        let limit = std::fs::read_to_string(folder.join("memory.swap.max"))
-            .ok()
-            .and_then(|text| text.trim().parse::<u64>().ok());
-        least = match (least, limit) {
-            (Some(a), Some(b)) => Some(u64::min(a, b)),
-            (a, b) => a.or(b),
-        };
-        if !folder.pop() {
-            break;
-        }
-    }
-    least
 }
 
 #[cfg(test)]
@@ -215,19 +189,5 @@ mod tests {
         assert_eq!(swap_total(&two), Some(1025 * 1024));
         assert_eq!(swap_total(""), None);
         assert_eq!(swap_total(&format!("{titles}/swap file many 0 -3\n")), None);
-    }
-
-    #[test]
-    fn the_least_swap_limit_on_the_way_to_the_root_counts() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
-        let inner = root.join("outer/inner");
-        std::fs::create_dir_all(&inner).unwrap();
-        std::fs::write(inner.join("memory.swap.max"), "max\n").unwrap();
-        std::fs::write(root.join("outer/memory.swap.max"), "0\n").unwrap();
-        assert_eq!(swap_max(root, "0::/outer/inner\n"), Some(0));
-        assert_eq!(swap_max(root, "0::/\n"), None);
-        assert_eq!(swap_max(root, "1:cpu:/outer\n"), None);
-        assert_eq!(swap_max(root, "0::/../outer\n"), None);
     }
 }

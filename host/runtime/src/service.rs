@@ -1,9 +1,10 @@
 //! From a request to a response: which app, and may it run now. What failures become is in
 //! `settle.rs`.
 //!
-//! [`Site`] is a `tower::Service`. The guest runs in a task of its own, so that a client that goes
-//! away never cancels a call in the middle: dropping the response, or the future for it, only tells
-//! the guest at its next gateway call, and its `close` still runs (S41).
+//! [`Site`] is a `tower::Service`. A guest that does not come to its end at once runs apart from the
+//! future that asked for it (`scheduler.rs`), so that a client that goes away never cancels a call in
+//! the middle: dropping the response, or the future for it, only tells the guest at its next gateway
+//! call, and its `close` still runs (S41).
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -22,10 +23,13 @@ use wasm_gw_protocol::{
 };
 
 use crate::app::{App, Job};
+use crate::clock::{Clock, Presence};
 use crate::error::Failure;
 use crate::guest::input::RequestBody;
 use crate::output::ResponseBody;
+use crate::scheduler::Guest;
 use crate::settle::Asked;
+use crate::turn::Turn;
 
 /// Any error of a request's body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -168,28 +172,35 @@ impl App {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let permit = match self.enter().await {
-            Ok(permit) => permit,
+        let entry = match self.enter().await {
+            Ok(entry) => entry,
             Err(busy) => return asked.failed(self.name(), &Failure::Unavailable(busy.0)),
         };
+        let turn = Arc::new(Turn::new(asked.cpu.clone()));
+        let clock = Arc::new(Clock::start(self.limits(), Arc::clone(&turn)));
+        let client = Presence::of(&clock);
         let (head, answer) = oneshot::channel();
         let asked = Arc::new(asked);
+        let body = request_body(body);
+        let has_body = body.is_some();
         let job = Job {
             asked: Arc::clone(&asked),
+            entry,
             environ,
-            body: request_body(body),
+            body,
             head,
+            clock: Arc::clone(&clock),
+            turn: Arc::clone(&turn),
         };
-        let app = self.clone();
-        tokio::spawn(async move {
-            app.run(job).await;
-            // The place is free only when the instance is gone.
-            drop(permit);
-        });
-        answer.await.unwrap_or_else(|_| {
-            let lost = "the task of this request ended without an answer".to_owned();
-            asked.failed(self.name(), &Failure::Trap(lost))
-        })
+        let guest = Guest::new(self.account(), turn, clock, self.clone().run(job));
+        self.scheduler().run(guest, has_body).await;
+        match answer.await {
+            Ok(response) => response.map(|body| body.attended_by(client)),
+            Err(_) => {
+                let lost = "the task of this request ended without an answer".to_owned();
+                asked.failed(self.name(), &Failure::Trap(lost))
+            }
+        }
     }
 }
 

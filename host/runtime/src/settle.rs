@@ -4,7 +4,8 @@
 
 use http::{Method, Response, StatusCode, request};
 use wasm_gw_protocol::{
-    BodyError, ConnInfo, Endpoint, Refusal, RequestId, RequestKind, Scheme, error_page, wants_json,
+    BodyError, ConnInfo, CpuTime, Endpoint, Refusal, RequestId, RequestKind, Scheme, error_page,
+    wants_json,
 };
 
 use crate::error::Failure;
@@ -15,6 +16,8 @@ use crate::output::ResponseBody;
 pub(crate) struct Asked {
     pub(crate) connection: ConnInfo,
     pub(crate) request_id: RequestId,
+    /// Where the processor time of its guest is counted.
+    pub(crate) cpu: CpuTime,
     json: bool,
     kind: RequestKind,
 }
@@ -33,6 +36,7 @@ impl Asked {
                 .extensions
                 .remove()
                 .unwrap_or_else(|| RequestId::from_bits(fastrand::u128(..))),
+            cpu: parts.extensions.remove().unwrap_or_default(),
             json: wants_json(&parts.headers),
             kind: RequestKind {
                 head: parts.method == Method::HEAD,
@@ -97,7 +101,7 @@ fn refusal(failure: &Failure) -> Refusal {
             StatusCode::INTERNAL_SERVER_ERROR
         }
         Failure::Trap(_) | Failure::Exit(_) | Failure::Exhausted { .. } => StatusCode::BAD_GATEWAY,
-        Failure::Unavailable(_) => {
+        Failure::Unavailable(_) | Failure::Short(_) => {
             let mut refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "");
             refusal.retry_after = Some(1);
             return refusal;

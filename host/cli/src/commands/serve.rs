@@ -149,6 +149,12 @@ fn limits(options: &ServeOptions) -> InstanceLimits {
         limits.timeout = timeout.0;
     }
     limits.max_duration = options.max_duration.map(|time| time.0);
+    if let Some(cpu) = options.cpu {
+        limits.cpu = cpu.0;
+    }
+    if let Some(grace) = options.disconnect_grace {
+        limits.disconnect_grace = grace.0;
+    }
     limits
 }
 
@@ -174,6 +180,7 @@ fn runtime(
     let runtime = Runtime::new(RuntimeConfig {
         instances: u32::try_from(instances).unwrap_or(u32::MAX),
         max_memory: limits.memory,
+        memory_total: options.memory_total.map(bytes),
         allocator: match options.allocator.unwrap_or_default() {
             Allocator::Auto => AllocatorChoice::Auto,
             Allocator::OnDemand => AllocatorChoice::OnDemand,
@@ -236,6 +243,7 @@ fn load_one(
     config.mount = mount(file)?;
     config.limits = limits.clone();
     config.concurrency = app_concurrency(options);
+    config.cores = options.cores;
     if let Some(queue) = options.queue {
         config.queue = queue;
     }
@@ -346,9 +354,11 @@ fn as_text(
         let limits = &config.limits;
         let size = |bytes: usize| Size(bytes as u64);
         lines.push(format!(
-            "  limits   {} memory, {} to answer, {} instances at once, {} waiting up to {}",
+            "  limits   {} memory, {} to answer, {} of processor time, {} instances at once, \
+             {} waiting up to {}",
             size(limits.memory),
             Span(limits.timeout),
+            Span(limits.cpu),
             config.concurrency,
             config.queue,
             Span(config.queue_timeout),
@@ -358,7 +368,11 @@ fn as_text(
     if options.no_cache {
         lines.push("  cache    none: each start compiles".to_owned());
     }
-    lines.push(format!("  memory   {}", runtime.allocator()));
+    let total = Size(runtime.memory_total() as u64);
+    lines.push(format!(
+        "  memory   {total} for all instances; {}",
+        runtime.allocator()
+    ));
     for address in addresses {
         lines.push(format!("  listens  {address}"));
     }
@@ -397,6 +411,7 @@ fn as_json(addresses: &[String], runtime: &Runtime, apps: &[App]) -> serde_json:
                 "kind": "wasm-gw:gateway",
                 "memory": config.limits.memory,
                 "timeout_ms": config.limits.timeout.as_millis() as u64,
+                "cpu_ms": config.limits.cpu.as_millis() as u64,
                 "concurrency": config.concurrency,
                 "queue": config.queue,
                 "queue_timeout_ms": config.queue_timeout.as_millis() as u64,
@@ -424,6 +439,7 @@ fn as_json(addresses: &[String], runtime: &Runtime, apps: &[App]) -> serde_json:
         "version": SERVER_SOFTWARE,
         "listens": addresses,
         "allocator": runtime.allocator().to_string(),
+        "memory_total": runtime.memory_total(),
         "apps": apps,
     })
 }

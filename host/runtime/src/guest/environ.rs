@@ -43,7 +43,7 @@ impl HostEnviron for State {
         self.push_environ(GuestEnviron {
             vars,
             flags,
-            input: Input::of_body(None, 0),
+            input: Input::none(),
         })
     }
 
@@ -105,12 +105,12 @@ impl HostEnviron for State {
 
     fn input(&mut self, environ: Resource<GuestEnviron>) -> wasmtime::Result<Resource<Input>> {
         let input = self.table.get(&environ)?.input.clone();
-        Ok(self.table.push(input)?)
+        self.keep(input)
     }
 
     fn errors(&mut self, environ: Resource<GuestEnviron>) -> wasmtime::Result<Resource<Errors>> {
         self.table.get(&environ)?;
-        Ok(self.table.push(Errors)?)
+        self.keep(Errors)
     }
 
     fn replace_input(
@@ -118,14 +118,14 @@ impl HostEnviron for State {
         environ: Resource<GuestEnviron>,
         body: Resource<Input>,
     ) -> wasmtime::Result<()> {
-        let input = self.table.delete(body)?;
+        let input = self.forget(body)?;
         let replaced = std::mem::replace(&mut self.table.get_mut(&environ)?.input, input);
         self.host_bytes.release(replaced.released());
         Ok(())
     }
 
     fn drop(&mut self, environ: Resource<GuestEnviron>) -> wasmtime::Result<()> {
-        let environ = self.table.delete(environ)?;
+        let environ = self.forget(environ)?;
         self.host_bytes.release(environ.cost());
         self.host_bytes.release(environ.input.released());
         Ok(())
@@ -139,7 +139,7 @@ impl State {
         environ: GuestEnviron,
     ) -> wasmtime::Result<Resource<GuestEnviron>> {
         self.host_bytes.charge(environ.cost())?;
-        Ok(self.table.push(environ)?)
+        self.keep(environ)
     }
 }
 
@@ -155,7 +155,7 @@ impl HostErrors for State {
     }
 
     fn drop(&mut self, errors: Resource<Errors>) -> wasmtime::Result<()> {
-        self.table.delete(errors)?;
+        self.forget(errors)?;
         Ok(())
     }
 }

@@ -1,8 +1,10 @@
 //! The call `app(environ, start-response)` and what follows from it, in order: the body is pulled
 //! block by block and sent, the response is ended or given up, and `close` is called.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use wasm_gw_protocol::Broken;
@@ -13,7 +15,7 @@ use super::GatewayPre;
 use super::bindings::exports::wasm_gw::gateway::app::{Body, Guest};
 use super::bindings::wasm_gw::gateway::types::Exception as GuestException;
 use super::environ::GuestEnviron;
-use super::input::HostBody;
+use super::input::{HostBody, PASS_THROUGH};
 use super::response::StartResponse;
 use crate::clock::Clock;
 use crate::error::{Exception, Failure};
@@ -55,12 +57,30 @@ async fn timed<T>(
     clock: &Clock,
     call: impl Future<Output = wasmtime::Result<T>>,
 ) -> wasmtime::Result<T> {
-    tokio::select! {
-        biased;
-        done = call => done,
+    let mut call = pin!(call);
+    let mut expired = pin!(clock.expired());
+    let mut began = false;
+    poll_fn(|context| {
+        // One that waited, for its turn or for anything else, may be too late by now.
+        if std::mem::replace(&mut began, true)
+            && let Err(bound) = clock.check()
+        {
+            return Poll::Ready(Err(bound.into()));
+        }
+        if let Poll::Ready(done) = call.as_mut().poll(context) {
+            return Poll::Ready(done);
+        }
+        if clock.is_between_turns() {
+            // Whoever gives the turns knows the deadline.
+            return Poll::Pending;
+        }
         // For a guest that is suspended; one that computes is stopped by its epoch callback.
-        bound = clock.expired() => Err(bound.into()),
-    }
+        expired
+            .as_mut()
+            .poll(context)
+            .map(|bound| Err(bound.into()))
+    })
+    .await
 }
 
 /// Bounds waiting for the client where no guest runs: the request as a whole may have an end.
@@ -99,7 +119,7 @@ fn handles(
     environ: GuestEnviron,
 ) -> wasmtime::Result<(Resource<GuestEnviron>, Resource<StartResponse>)> {
     let environ = state.push_environ(environ)?;
-    let start_response = state.table.push(StartResponse::Client)?;
+    let start_response = state.keep(StartResponse::Client)?;
     Ok((environ, start_response))
 }
 
@@ -144,18 +164,16 @@ fn check_block(state: &State, block: Vec<u8>) -> Result<Bytes, Failure> {
             .into(),
         ));
     }
-    Ok(block.into())
+    Ok(state.memory.block(block)?)
 }
 
 /// Sends what is left of the request's body, without the guest.
 async fn pass_through(state: &mut State, body: Resource<HostBody>) -> Result<(), Failure> {
     let body = state
-        .table
-        .delete(body)
+        .forget(body)
         .map_err(|error| Failure::Trap(error.to_string()))?;
-    let clock = Arc::clone(&state.clock);
     while state.exchange.wants_more() {
-        let block = body.next_block(&clock).await.map_err(Failure::Client)?;
+        let block = state.pass(&body, PASS_THROUGH).await?;
         let Some(block) = block else { break };
         let send = state.exchange.block(block).map_err(Failure::Broken)?;
         state.emit(send).await.map_err(gone)?;

@@ -13,12 +13,14 @@ use wasmtime::component::Resource;
 
 use super::bindings::wasm_gw::gateway::types::{HostHostBody, HostInput, IoError};
 use crate::clock::Clock;
+use crate::error::Failure;
 use crate::instance::State;
+use crate::memory::{MemoryShort, Purse};
 
 /// The most lines that one `read-lines` returns: each costs far more than its bytes.
 const LINES: usize = 1 << 16;
 /// The most bytes that one step of a body that passes through may have.
-const PASS_THROUGH: u64 = 64 << 10;
+pub(crate) const PASS_THROUGH: u64 = 64 << 10;
 
 /// The request's body as it comes from the server, whatever the server's type for it.
 pub(crate) type RequestBody = Pin<Box<dyn Body<Data = Bytes, Error = BodyError> + Send>>;
@@ -39,17 +41,37 @@ struct Reader {
     most: usize,
     /// Host memory charged for a body made of bytes, given back with the last handle.
     charged: usize,
+    /// Pays for what is gathered of a request's body.
+    purse: Option<Arc<Purse>>,
+}
+
+/// Why there is nothing to read.
+pub(crate) enum NotRead {
+    /// By the client's fault.
+    Client(BodyError),
+    /// What has arrived has no room in the server.
+    Short(MemoryShort),
+}
+
+impl From<NotRead> for Failure {
+    fn from(not_read: NotRead) -> Self {
+        match not_read {
+            NotRead::Client(fault) => Failure::Client(fault),
+            NotRead::Short(short) => Failure::Short(short),
+        }
+    }
 }
 
 /// A body that the host produces: so far, what is left of a request's.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+#[derive(Clone)]
 pub struct HostBody {
     input: Input,
 }
 
 impl Input {
-    /// The body of a request. A read gathers at most `most` bytes.
-    pub(crate) fn of_body(body: Option<RequestBody>, most: usize) -> Self {
+    /// The body of a request. A read gathers at most `most` bytes, which the purse pays for.
+    pub(crate) fn of_body(body: Option<RequestBody>, most: usize, purse: Arc<Purse>) -> Self {
         let mut buffer = InputBuffer::default();
         if body.is_none() {
             buffer.end();
@@ -60,7 +82,13 @@ impl Input {
             fault: None,
             most,
             charged: 0,
+            purse: Some(purse),
         })
+    }
+
+    /// A body that has nothing in it.
+    pub(crate) fn none() -> Self {
+        Self::of_bytes(Vec::new())
     }
 
     fn of_bytes(data: Vec<u8>) -> Self {
@@ -74,6 +102,7 @@ impl Input {
             fault: None,
             most: charged,
             charged,
+            purse: None,
         })
     }
 
@@ -81,29 +110,23 @@ impl Input {
         Self(Arc::new(Mutex::new(reader)))
     }
 
-    /// Takes from the buffer, reading on until there is enough.
+    /// Takes from the buffer, reading on until there is enough. With it comes what was paid for it.
     async fn take(
         &self,
         clock: &Clock,
         mut from: impl FnMut(&mut InputBuffer) -> Result<Bytes, NeedMore>,
-    ) -> Result<Bytes, BodyError> {
+    ) -> Result<(Bytes, usize), NotRead> {
         let mut reader = self.0.lock().await;
         loop {
             if let Ok(taken) = from(&mut reader.buffer) {
-                return Ok(taken);
+                let paid = reader.purse.as_ref().map_or(0, |_| taken.len());
+                return Ok((taken, paid));
             }
             if reader.buffer.len() > reader.most {
-                return Err(BodyError::TooLarge);
+                return Err(NotRead::Client(BodyError::TooLarge));
             }
             reader.read_on(clock).await?;
         }
-    }
-
-    /// The next bytes of a body that passes through; none at its end.
-    async fn pass(&self, clock: &Clock, max: u64) -> Result<Option<Bytes>, BodyError> {
-        let max = max.clamp(1, PASS_THROUGH);
-        let block = self.take(clock, |buffer| buffer.take_some(max)).await?;
-        Ok((!block.is_empty()).then_some(block))
     }
 
     /// Gives back the memory that a body made of bytes took, if this was its last handle.
@@ -114,9 +137,9 @@ impl Input {
 
 impl Reader {
     /// Waits for the client's next bytes. The guest's clock stands meanwhile.
-    async fn read_on(&mut self, clock: &Clock) -> Result<(), BodyError> {
+    async fn read_on(&mut self, clock: &Clock) -> Result<(), NotRead> {
         if let Some(fault) = &self.fault {
-            return Err(fault.clone());
+            return Err(NotRead::Client(fault.clone()));
         }
         let Some(body) = &mut self.body else {
             self.buffer.end();
@@ -130,6 +153,9 @@ impl Reader {
             Some(Ok(frame)) => {
                 // Trailers are not passed on (2.2).
                 if let Ok(data) = frame.into_data() {
+                    if let Some(purse) = &self.purse {
+                        purse.spend(data.len()).map_err(NotRead::Short)?;
+                    }
                     self.buffer.push(data);
                 }
                 Ok(())
@@ -137,7 +163,7 @@ impl Reader {
             Some(Err(fault)) => {
                 self.body = None;
                 self.fault = Some(fault.clone());
-                Err(fault)
+                Err(NotRead::Client(fault))
             }
             None => {
                 self.body = None;
@@ -145,13 +171,6 @@ impl Reader {
                 Ok(())
             }
         }
-    }
-}
-
-impl HostBody {
-    /// The next bytes to send; none at the end.
-    pub(crate) async fn next_block(&self, clock: &Clock) -> Result<Option<Bytes>, BodyError> {
-        self.input.pass(clock, PASS_THROUGH).await
     }
 }
 
@@ -163,10 +182,34 @@ impl State {
         from: impl FnMut(&mut InputBuffer) -> Result<Bytes, NeedMore>,
     ) -> wasmtime::Result<Result<Vec<u8>, IoError>> {
         let input = self.table.get(input)?.clone();
-        Ok(match input.take(&self.clock, from).await {
+        Ok(match self.read_from(&input, from).await {
             Ok(taken) => Ok(taken.into()),
-            Err(fault) => Err(self.client_fault(fault)),
+            Err(NotRead::Client(fault)) => Err(self.client_fault(fault)),
+            Err(NotRead::Short(short)) => return Err(short.into()),
         })
+    }
+
+    async fn read_from(
+        &mut self,
+        input: &Input,
+        from: impl FnMut(&mut InputBuffer) -> Result<Bytes, NeedMore>,
+    ) -> Result<Bytes, NotRead> {
+        let (taken, paid) = input.take(&self.clock, from).await?;
+        self.hand_over(paid);
+        Ok(taken)
+    }
+
+    /// The next bytes of a body that passes through; none at its end.
+    pub(crate) async fn pass(
+        &mut self,
+        body: &HostBody,
+        max: u64,
+    ) -> Result<Option<Bytes>, NotRead> {
+        let max = max.clamp(1, PASS_THROUGH);
+        let block = self
+            .read_from(&body.input, |buffer| buffer.take_some(max))
+            .await?;
+        Ok((!block.is_empty()).then_some(block))
     }
 
     fn client_fault(&mut self, fault: BodyError) -> IoError {
@@ -242,11 +285,11 @@ impl HostInput for State {
 
     fn of_bytes(&mut self, data: Vec<u8>) -> wasmtime::Result<Resource<Input>> {
         self.host_bytes.charge(data.len())?;
-        Ok(self.table.push(Input::of_bytes(data))?)
+        self.keep(Input::of_bytes(data))
     }
 
     fn drop(&mut self, input: Resource<Input>) -> wasmtime::Result<()> {
-        let released = self.table.delete(input)?.released();
+        let released = self.forget(input)?.released();
         self.host_bytes.release(released);
         Ok(())
     }
@@ -254,8 +297,8 @@ impl HostInput for State {
 
 impl HostHostBody for State {
     fn of_input(&mut self, input: Resource<Input>) -> wasmtime::Result<Resource<HostBody>> {
-        let input = self.table.delete(input)?;
-        Ok(self.table.push(HostBody { input })?)
+        let input = self.forget(input)?;
+        self.keep(HostBody { input })
     }
 
     fn length(&mut self, body: Resource<HostBody>) -> wasmtime::Result<Option<u64>> {
@@ -275,10 +318,11 @@ impl HostHostBody for State {
         body: Resource<HostBody>,
         max: u64,
     ) -> wasmtime::Result<Result<Option<Vec<u8>>, IoError>> {
-        let input = self.table.get(&body)?.input.clone();
-        Ok(match input.pass(&self.clock, max).await {
+        let body = self.table.get(&body)?.clone();
+        Ok(match self.pass(&body, max).await {
             Ok(block) => Ok(block.map(Vec::from)),
-            Err(fault) => Err(self.client_fault(fault)),
+            Err(NotRead::Client(fault)) => Err(self.client_fault(fault)),
+            Err(NotRead::Short(short)) => return Err(short.into()),
         })
     }
 
@@ -289,7 +333,7 @@ impl HostHostBody for State {
     }
 
     fn drop(&mut self, body: Resource<HostBody>) -> wasmtime::Result<()> {
-        let released = self.table.delete(body)?.input.released();
+        let released = self.forget(body)?.input.released();
         self.host_bytes.release(released);
         Ok(())
     }

@@ -15,7 +15,7 @@ impl Host for State {}
 
 impl HostRecorder for State {
     fn new(&mut self) -> wasmtime::Result<Resource<Recorder>> {
-        Ok(self.table.push(Recorder(Recording::new()))?)
+        self.keep(Recorder(Recording::new()))
     }
 
     fn start_response(
@@ -23,7 +23,7 @@ impl HostRecorder for State {
         recorder: Resource<Recorder>,
     ) -> wasmtime::Result<Resource<StartResponse>> {
         let recording = self.table.get(&recorder)?.0.clone();
-        Ok(self.table.push(StartResponse::Recorder(recording))?)
+        self.keep(StartResponse::Recorder(recording))
     }
 
     fn started(&mut self, recorder: Resource<Recorder>) -> wasmtime::Result<Option<Started>> {
@@ -42,7 +42,7 @@ impl HostRecorder for State {
     }
 
     fn drop(&mut self, recorder: Resource<Recorder>) -> wasmtime::Result<()> {
-        let released = self.table.delete(recorder)?.0.released();
+        let released = self.forget(recorder)?.0.released();
         self.host_bytes.release(released);
         Ok(())
     }

@@ -8,7 +8,7 @@ use wasm_gw_protocol::{Exchange, RequestKind, ResponseLimits, StartError};
 
 use super::bindings::wasm_gw::gateway::recording::Started;
 use super::bindings::wasm_gw::gateway::types::{Exception, WriteError};
-use crate::limits::{HostBytes, HostBytesExceeded};
+use crate::limits::{HostBytes, NotKept};
 
 /// The most that a wrapped application may write before the wrapping one looks, in bytes.
 const WRITTEN: usize = 16 << 20;
@@ -59,7 +59,7 @@ impl Recording {
         headers: Vec<(String, String)>,
         exc_info: Option<Exception>,
         host_bytes: &mut HostBytes,
-    ) -> Result<Result<(), StartError>, HostBytesExceeded> {
+    ) -> Result<Result<(), StartError>, NotKept> {
         let heard = &mut *self.lock();
         if heard.committed && exc_info.is_some() {
             return Ok(Err(StartError::HeadersSent));
@@ -88,7 +88,7 @@ impl Recording {
         &self,
         block: Vec<u8>,
         host_bytes: &mut HostBytes,
-    ) -> Result<Result<(), WriteError>, HostBytesExceeded> {
+    ) -> Result<Result<(), WriteError>, NotKept> {
         let heard = &mut *self.lock();
         let total = heard.written_bytes.saturating_add(block.len());
         if total > WRITTEN || heard.written.len() == BLOCKS {

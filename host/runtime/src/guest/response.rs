@@ -1,7 +1,6 @@
 //! `start-response` and `writer`: what the guest says of its response, checked by the protocol's
 //! [`Exchange`](wasm_gw_protocol::Exchange) and passed on to the client.
 
-use bytes::Bytes;
 use wasm_gw_protocol::{BodyError, StartError as Refused, WriteError as NotWritten};
 use wasmtime::component::Resource;
 
@@ -61,13 +60,13 @@ impl HostStartResponse for State {
             }
         };
         match started {
-            Ok(()) => Ok(Ok(self.table.push(Writer(target))?)),
+            Ok(()) => Ok(Ok(self.keep(Writer(target))?)),
             Err(refused) => Ok(Err(refused.into())),
         }
     }
 
     fn drop(&mut self, start_response: Resource<StartResponse>) -> wasmtime::Result<()> {
-        let released = self.table.delete(start_response)?.released();
+        let released = self.forget(start_response)?.released();
         self.host_bytes.release(released);
         Ok(())
     }
@@ -105,7 +104,8 @@ impl HostWriter for State {
         if let StartResponse::Recorder(recording) = &self.table.get(&writer)?.0 {
             return Ok(recording.write(block, &mut self.host_bytes)?);
         }
-        let send = match self.exchange.write(Bytes::from(block)) {
+        let block = self.memory.block(block)?;
+        let send = match self.exchange.write(block) {
             Ok(send) => send,
             Err(error) => return Ok(Err(error.into())),
         };
@@ -119,7 +119,7 @@ impl HostWriter for State {
     }
 
     fn drop(&mut self, writer: Resource<Writer>) -> wasmtime::Result<()> {
-        let released = self.table.delete(writer)?.0.released();
+        let released = self.forget(writer)?.0.released();
         self.host_bytes.release(released);
         Ok(())
     }

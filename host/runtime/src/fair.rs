@@ -1,0 +1,275 @@
+//! The queue for turns, as a value: fair by app, first come first served within an app. No thread, no
+//! clock of its own.
+//!
+//! Each app has a line and an account of the processor time that its guests have used. The next turn
+//! goes to the app that has used least, and has not all its cores in use while others want to run. An
+//! app that comes back after a while begins where the others are: time that it did not use is not
+//! owed to it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+/// A number that tells apps apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct AppId(pub(crate) u64);
+
+/// See the module's documentation. `T` is what waits.
+pub(crate) struct Fair<T> {
+    lines: HashMap<AppId, Line<T>>,
+    /// The apps with something in their lines, the one that has used least first.
+    ready: BTreeSet<(Duration, AppId)>,
+    /// All that wait and must not wait for ever, by their deadlines.
+    deadlines: BTreeMap<(Instant, u64), AppId>,
+    /// Where the accounts stand on the whole; newcomers begin there.
+    now_at: Duration,
+    /// So many lines are looked through for those that nobody needs any more.
+    tidy_at: usize,
+    /// Numbers what arrives.
+    next: u64,
+    len: usize,
+}
+
+struct Line<T> {
+    used: Duration,
+    running: usize,
+    cores: usize,
+    waiting: BTreeMap<u64, (Option<Instant>, T)>,
+}
+
+/// What has got its turn. [`Fair::ran`] must be told when it is over.
+pub(crate) struct Taken<T> {
+    pub(crate) app: AppId,
+    pub(crate) item: T,
+}
+
+impl<T> Default for Fair<T> {
+    fn default() -> Self {
+        Self {
+            lines: HashMap::new(),
+            ready: BTreeSet::new(),
+            deadlines: BTreeMap::new(),
+            now_at: Duration::ZERO,
+            tidy_at: 64,
+            next: 0,
+            len: 0,
+        }
+    }
+}
+
+impl<T> Fair<T> {
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Puts something into the line of its app, which may use so many cores while others want to
+    /// run. Past its deadline it is taken before all others.
+    pub(crate) fn push(&mut self, app: AppId, cores: usize, deadline: Option<Instant>, item: T) {
+        let now_at = self.now_at;
+        let line = self.lines.entry(app).or_insert_with(|| Line {
+            used: now_at,
+            running: 0,
+            cores,
+            waiting: BTreeMap::new(),
+        });
+        if line.waiting.is_empty() {
+            if line.running == 0 {
+                line.used = line.used.max(now_at);
+            }
+            self.ready.insert((line.used, app));
+        }
+        let number = self.next;
+        self.next += 1;
+        self.len += 1;
+        line.waiting.insert(number, (deadline, item));
+        if let Some(deadline) = deadline {
+            self.deadlines.insert((deadline, number), app);
+        }
+    }
+
+    /// Takes the next. `others_want` tells whether apps that have nothing in this queue want to run
+    /// beside this one.
+    pub(crate) fn take(
+        &mut self,
+        now: Instant,
+        others_want: impl Fn(AppId) -> bool,
+    ) -> Option<Taken<T>> {
+        // What is too late only has to be ended, which is short.
+        if let Some((&(deadline, number), &app)) = self.deadlines.first_key_value()
+            && deadline <= now
+        {
+            return self.take_from(app, Some(number));
+        }
+        let alone = self.ready.len() == 1;
+        let next = self.ready.iter().copied().find(|&(_, app)| {
+            let line = &self.lines[&app];
+            let others_run = || {
+                let mut lines = self.lines.iter();
+                lines.any(|(other, line)| *other != app && line.running > 0)
+            };
+            line.running < line.cores || (alone && !others_run() && !others_want(app))
+        });
+        let (_, app) = next?;
+        self.take_from(app, None)
+    }
+
+    /// Takes this one, or the first, from a line.
+    fn take_from(&mut self, app: AppId, number: Option<u64>) -> Option<Taken<T>> {
+        let line = self.lines.get_mut(&app)?;
+        let number = number.or_else(|| line.waiting.keys().next().copied())?;
+        let (deadline, item) = line.waiting.remove(&number)?;
+        line.running += 1;
+        if line.waiting.is_empty() {
+            self.ready.remove(&(line.used, app));
+        }
+        if let Some(deadline) = deadline {
+            self.deadlines.remove(&(deadline, number));
+        }
+        self.len -= 1;
+        Some(Taken { app, item })
+    }
+
+    /// A turn is over, and took so much processor time.
+    pub(crate) fn ran(&mut self, app: AppId, used: Duration) {
+        let Some(line) = self.lines.get_mut(&app) else {
+            return;
+        };
+        line.running = line.running.saturating_sub(1);
+        if line.waiting.is_empty() {
+            line.used += used;
+        } else {
+            self.ready.remove(&(line.used, app));
+            line.used += used;
+            self.ready.insert((line.used, app));
+        }
+        // As much as each of those who wanted that time is now behind or ahead on average.
+        let wanted = u32::try_from(self.ready.len() + 1).unwrap_or(u32::MAX);
+        self.now_at += used / wanted;
+        if self.lines.len() > self.tidy_at {
+            // An app at rest needs no line, unless it still has to pay for what it used.
+            let now_at = self.now_at;
+            self.lines.retain(|_, line| {
+                line.running > 0 || !line.waiting.is_empty() || line.used > now_at
+            });
+            self.tidy_at = 64.max(2 * self.lines.len());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: AppId = AppId(1);
+    const B: AppId = AppId(2);
+    const TURN: Duration = Duration::from_millis(5);
+
+    fn take(queue: &mut Fair<&'static str>) -> Option<&'static str> {
+        let nobody_else = |_| false;
+        queue
+            .take(Instant::now(), nobody_else)
+            .map(|taken| taken.item)
+    }
+
+    #[test]
+    fn one_app_is_served_in_order() {
+        let mut queue = Fair::default();
+        queue.push(A, 2, None, "first");
+        queue.push(A, 2, None, "second");
+        assert_eq!(queue.len(), 2);
+        assert_eq!(take(&mut queue), Some("first"));
+        assert_eq!(take(&mut queue), Some("second"));
+        assert_eq!(take(&mut queue), None);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn an_app_with_fifty_guests_gets_no_more_than_one_with_two() {
+        let mut queue = Fair::default();
+        for _ in 0..50 {
+            queue.push(A, 1, None, "a");
+        }
+        queue.push(B, 1, None, "b");
+        queue.push(B, 1, None, "b");
+        let mut turns = [0, 0];
+        for _ in 0..40 {
+            let Taken { app, item } = queue.take(Instant::now(), |_| false).unwrap();
+            turns[usize::from(app == B)] += 1;
+            queue.push(app, 1, None, item);
+            queue.ran(app, TURN);
+        }
+        assert_eq!(turns, [20, 20]);
+    }
+
+    #[test]
+    fn time_that_was_not_used_is_not_owed() {
+        let mut queue = Fair::default();
+        for _ in 0..100 {
+            queue.push(A, 1, None, "a");
+            assert_eq!(take(&mut queue), Some("a"));
+            queue.ran(A, TURN);
+        }
+        // B comes late and does not get a hundred turns first.
+        for _ in 0..9 {
+            queue.push(A, 1, None, "a");
+            queue.push(B, 1, None, "b");
+        }
+        let mut turns = [0, 0];
+        for _ in 0..10 {
+            let taken = queue.take(Instant::now(), |_| false).unwrap();
+            turns[usize::from(taken.app == B)] += 1;
+            queue.ran(taken.app, TURN);
+        }
+        assert!(turns[0] >= 4, "{turns:?}");
+    }
+
+    #[test]
+    fn an_app_has_all_cores_only_while_nobody_else_wants_them() {
+        let mut queue = Fair::default();
+        for _ in 0..3 {
+            queue.push(A, 1, None, "a");
+        }
+        assert_eq!(take(&mut queue), Some("a"));
+        // Another is active outside this queue.
+        let now = Instant::now();
+        assert!(queue.take(now, |_| true).is_none());
+        // Nobody is.
+        assert_eq!(take(&mut queue), Some("a"));
+        // Another is inside it, waiting, then running.
+        queue.push(B, 1, None, "b");
+        assert_eq!(take(&mut queue), Some("b"));
+        assert_eq!(take(&mut queue), None);
+        queue.ran(B, TURN);
+        assert_eq!(take(&mut queue), Some("a"));
+    }
+
+    #[test]
+    fn what_is_too_late_comes_first_and_is_not_held_back() {
+        let mut queue = Fair::default();
+        let now = Instant::now();
+        queue.push(A, 1, None, "a");
+        queue.push(A, 1, Some(now + TURN), "late");
+        queue.push(B, 1, Some(now + 2 * TURN), "b");
+        assert_eq!(take(&mut queue), Some("a"));
+        let taken = queue.take(now + TURN, |_| true).unwrap();
+        assert_eq!(taken.item, "late");
+        assert_eq!(queue.len(), 1);
+        assert_eq!(take(&mut queue), Some("b"));
+        assert!(queue.take(now + 9 * TURN, |_| false).is_none());
+    }
+
+    #[test]
+    fn apps_at_rest_leave_nothing_behind() {
+        let mut queue = Fair::default();
+        for app in 0..1000 {
+            queue.push(AppId(app), 1, None, "x");
+            let taken = queue.take(Instant::now(), |_| false).unwrap();
+            queue.ran(taken.app, TURN);
+        }
+        assert!(queue.lines.len() <= 130, "{}", queue.lines.len());
+    }
+}

@@ -1,0 +1,444 @@
+//! The memory of the whole server: one budget for what all instances have committed and for what
+//! their guests make the host keep.
+//!
+//! An instance pays for what it takes out of a [`Purse`]: its memory as it grows, its tables, its
+//! handles, the bodies gathered for it. What it hands on and no longer owns, a block on its way to a
+//! client, has a [`Hold`] of its own. Either gives back what it took when it is dropped. What one
+//! instance may use at most is in `limits.rs`.
+//!
+//! The last part of the budget is for apps that use little: one that fills its memory and sits on it
+//! cannot keep the others from starting.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+/// One part in so many of the budget is for apps that hold no more than that themselves.
+const RESERVE: usize = 8;
+
+/// A purse is filled by so many bytes at a time.
+const COIN: usize = 64 << 10;
+
+/// Blocks up to this size are part of what an instance is charged at its start.
+const SMALL: usize = 4 << 10;
+
+/// The budget. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Memory(Arc<Shared>);
+
+struct Shared {
+    total: usize,
+    taken: AtomicUsize,
+    /// Requests that wait for room, so that giving back costs nothing while there are none.
+    waiting: AtomicUsize,
+    lines: Mutex<VecDeque<Line>>,
+}
+
+/// The requests of one app that wait for room, in order.
+struct Line {
+    app: Arc<AtomicUsize>,
+    waiting: VecDeque<Waiter>,
+}
+
+struct Waiter {
+    bytes: usize,
+    granted: oneshot::Sender<Hold>,
+}
+
+/// What one app has taken of the budget. Clones share it.
+#[derive(Clone)]
+pub(crate) struct AppMemory {
+    memory: Memory,
+    taken: Arc<AtomicUsize>,
+}
+
+/// The budget has no room for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server's memory (memory-total) has no room for it")]
+pub(crate) struct MemoryShort;
+
+impl Memory {
+    /// A budget of so many bytes.
+    pub(crate) fn new(total: usize) -> Self {
+        Self(Arc::new(Shared {
+            total,
+            taken: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            lines: Mutex::default(),
+        }))
+    }
+
+    /// The whole, in bytes.
+    pub(crate) fn total(&self) -> usize {
+        self.0.total
+    }
+
+    /// What is taken now, in bytes.
+    pub(crate) fn taken(&self) -> usize {
+        self.0.taken.load(Ordering::Relaxed)
+    }
+
+    /// An app that has taken nothing yet.
+    pub(crate) fn app(&self) -> AppMemory {
+        AppMemory {
+            memory: self.clone(),
+            taken: Arc::default(),
+        }
+    }
+
+    /// The most that one thing can take and ever be granted.
+    pub(crate) fn largest(&self) -> usize {
+        self.0.total - self.0.total / RESERVE
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Line>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes from the budget for an app.
+    fn take(&self, app: &AtomicUsize, bytes: usize) -> Result<(), MemoryShort> {
+        let reserve = self.total / RESERVE;
+        // The app's own first, so that two of its requests cannot both believe to be small.
+        let app_has = app
+            .fetch_add(bytes, Ordering::Relaxed)
+            .saturating_add(bytes);
+        let room = if app_has <= reserve {
+            self.total
+        } else {
+            self.total - reserve
+        };
+        let taken = self
+            .taken
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
+                taken.checked_add(bytes).filter(|&taken| taken <= room)
+            });
+        if taken.is_err() {
+            app.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(MemoryShort);
+        }
+        Ok(())
+    }
+
+    fn give_back(self: &Arc<Self>, app: &AtomicUsize, bytes: usize) {
+        app.fetch_sub(bytes, Ordering::Relaxed);
+        // Sequentially consistent, as is the count of those who wait: either this sees that one
+        // waits, or that one sees the room.
+        self.taken.fetch_sub(bytes, Ordering::SeqCst);
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            self.grant();
+        }
+    }
+
+    /// Serves those who wait, app by app: one that cannot be served holds up its own app only.
+    #[cold]
+    fn grant(self: &Arc<Self>) {
+        let mut lines = self.lock();
+        let mut unserved = 0;
+        while unserved < lines.len() {
+            let Some(mut line) = lines.pop_front() else {
+                return;
+            };
+            // Whoever has given up wants nothing any more.
+            while line
+                .waiting
+                .front()
+                .is_some_and(|waiter| waiter.granted.is_closed())
+            {
+                line.waiting.pop_front();
+            }
+            let Some(first) = line.waiting.front() else {
+                continue;
+            };
+            if self.take(&line.app, first.bytes).is_ok() {
+                unserved = 0;
+                if let Some(waiter) = line.waiting.pop_front() {
+                    let hold = Hold {
+                        shared: Arc::clone(self),
+                        app: Arc::clone(&line.app),
+                        bytes: waiter.bytes,
+                    };
+                    if let Err(hold) = waiter.granted.send(hold) {
+                        hold.forgo(self);
+                    }
+                }
+            } else {
+                unserved += 1;
+            }
+            lines.push_back(line);
+        }
+    }
+}
+
+impl AppMemory {
+    /// What the app has taken now, in bytes.
+    #[cfg(test)]
+    fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Takes so many bytes until the hold is dropped.
+    pub(crate) fn hold(&self, bytes: usize) -> Result<Hold, MemoryShort> {
+        let shared = &self.memory.0;
+        shared.take(&self.taken, bytes)?;
+        Ok(Hold {
+            shared: Arc::clone(shared),
+            app: Arc::clone(&self.taken),
+            bytes,
+        })
+    }
+
+    /// The same, unless others wait already, who come first.
+    pub(crate) fn hold_at_once(&self, bytes: usize) -> Result<Hold, MemoryShort> {
+        if self.memory.0.waiting.load(Ordering::SeqCst) > 0 {
+            return Err(MemoryShort);
+        }
+        self.hold(bytes)
+    }
+
+    /// The same, and waits for room. Dropping the future gives up the place.
+    pub(crate) async fn wait_for(&self, bytes: usize) -> Hold {
+        let shared = &self.memory.0;
+        let _counted = Counted::new(&shared.waiting);
+        loop {
+            let (granted, grant) = oneshot::channel();
+            {
+                let mut lines = shared.lock();
+                let own = lines
+                    .iter_mut()
+                    .find(|line| Arc::ptr_eq(&line.app, &self.taken));
+                let waiter = Waiter { bytes, granted };
+                match own {
+                    Some(line) => line.waiting.push_back(waiter),
+                    None => lines.push_back(Line {
+                        app: Arc::clone(&self.taken),
+                        waiting: VecDeque::from([waiter]),
+                    }),
+                }
+            }
+            // What was given back before this one could be seen.
+            shared.grant();
+            if let Ok(hold) = grant.await {
+                return hold;
+            }
+        }
+    }
+
+    /// A block that pays for itself for as long as any part of it is alive.
+    pub(crate) fn block(&self, block: Vec<u8>) -> Result<Bytes, MemoryShort> {
+        if block.len() <= SMALL {
+            return Ok(block.into());
+        }
+        let _hold = self.hold(block.capacity())?;
+        Ok(Bytes::from_owner(Held { block, _hold }))
+    }
+}
+
+/// One that waits is counted for as long as it does.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A block and what it costs.
+struct Held {
+    block: Vec<u8>,
+    _hold: Hold,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.block
+    }
+}
+
+/// Bytes taken from the budget, given back when dropped.
+pub(crate) struct Hold {
+    shared: Arc<Shared>,
+    app: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Hold {
+    /// Gives back without looking who waits: for [`Shared::grant`] itself.
+    fn forgo(mut self, shared: &Shared) {
+        self.app.fetch_sub(self.bytes, Ordering::Relaxed);
+        shared.taken.fetch_sub(self.bytes, Ordering::SeqCst);
+        self.bytes = 0;
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.shared.give_back(&self.app, self.bytes);
+        }
+    }
+}
+
+/// What one instance has for its expenses: what it was granted at its start, and what it takes from
+/// the budget beyond that. All is given back when the last part of the instance is gone.
+pub(crate) struct Purse {
+    shared: Arc<Shared>,
+    app: Arc<AtomicUsize>,
+    /// What was spent, and what was taken for it. One thread at a time changes them.
+    spent: AtomicUsize,
+    taken: AtomicUsize,
+}
+
+impl Purse {
+    /// A purse with what was granted at the start of the instance.
+    pub(crate) fn new(mut start: Hold) -> Self {
+        let taken = std::mem::take(&mut start.bytes);
+        Self {
+            shared: Arc::clone(&start.shared),
+            app: Arc::clone(&start.app),
+            spent: AtomicUsize::new(0),
+            taken: AtomicUsize::new(taken),
+        }
+    }
+
+    /// Pays for so many bytes.
+    pub(crate) fn spend(&self, bytes: usize) -> Result<(), MemoryShort> {
+        let spent = self.spent.load(Ordering::Relaxed);
+        let after = spent.checked_add(bytes).ok_or(MemoryShort)?;
+        let taken = self.taken.load(Ordering::Relaxed);
+        if after > taken {
+            let more = (after - taken).next_multiple_of(COIN);
+            self.shared.take(&self.app, more)?;
+            self.taken.fetch_add(more, Ordering::Relaxed);
+        }
+        self.spent.store(after, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes back what was paid for something that is gone.
+    pub(crate) fn refund(&self, bytes: usize) {
+        let spent = self.spent.load(Ordering::Relaxed).saturating_sub(bytes);
+        self.spent.store(spent, Ordering::Relaxed);
+        // Small change stays for the next expense.
+        let idle = self.taken.load(Ordering::Relaxed).saturating_sub(spent);
+        if bytes >= COIN && idle >= 4 * COIN {
+            let back = idle - idle % COIN;
+            self.taken.fetch_sub(back, Ordering::Relaxed);
+            self.shared.give_back(&self.app, back);
+        }
+    }
+}
+
+impl Drop for Purse {
+    fn drop(&mut self) {
+        let taken = *self.taken.get_mut();
+        if taken > 0 {
+            self.shared.give_back(&self.app, taken);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_hold_gives_back_what_it_took() {
+        let memory = Memory::new(80);
+        let app = memory.app();
+        let hold = app.hold(60).unwrap();
+        assert_eq!((memory.taken(), app.taken()), (60, 60));
+        assert_eq!(app.hold(11).err(), Some(MemoryShort));
+        assert_eq!((memory.taken(), app.taken()), (60, 60));
+        drop(hold);
+        assert_eq!((memory.taken(), app.taken()), (0, 0));
+    }
+
+    #[test]
+    fn the_last_eighth_is_for_those_who_hold_little() {
+        let memory = Memory::new(80);
+        let (large, small) = (memory.app(), memory.app());
+        let _all = large.hold(memory.largest()).unwrap();
+        assert!(large.hold(1).is_err());
+        let _some = small.hold(10).unwrap();
+        assert!(small.hold(1).is_err());
+        assert_eq!(memory.taken(), 80);
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_are_served_in_order_and_hold_up_their_own_app_only() {
+        let memory = Memory::new(800);
+        let (large, small) = (memory.app(), memory.app());
+        let held = large.hold(650).unwrap();
+        let waiting = tokio::spawn({
+            let large = large.clone();
+            async move { large.wait_for(100).await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        let other = tokio::time::timeout(Duration::from_secs(5), small.wait_for(50));
+        let other = other.await.unwrap();
+        drop(held);
+        let granted = waiting.await.unwrap();
+        assert_eq!(memory.taken(), 150);
+        drop((granted, other));
+        assert_eq!(memory.taken(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_gives_up_leaves_nothing_behind() {
+        let memory = Memory::new(80);
+        let app = memory.app();
+        let held = app.hold(70).unwrap();
+        let given_up = tokio::time::timeout(Duration::from_secs(1), app.wait_for(10)).await;
+        assert!(given_up.is_err());
+        drop(held);
+        assert_eq!(memory.taken(), 0);
+        drop(app.wait_for(70).await);
+        assert_eq!(memory.taken(), 0);
+    }
+
+    #[test]
+    fn a_purse_pays_from_what_it_has_first() {
+        let memory = Memory::new(8 << 20);
+        let app = memory.app();
+        let purse = Purse::new(app.hold(COIN).unwrap());
+        purse.spend(COIN).unwrap();
+        assert_eq!(memory.taken(), COIN);
+        purse.spend(1).unwrap();
+        assert_eq!(memory.taken(), 2 * COIN);
+        assert_eq!(purse.spend(8 << 20), Err(MemoryShort));
+        assert_eq!(purse.spend(usize::MAX), Err(MemoryShort));
+        purse.spend(1 << 20).unwrap();
+        purse.refund(1 << 20);
+        assert!(memory.taken() <= 2 * COIN);
+        drop(purse);
+        assert_eq!(memory.taken(), 0);
+    }
+
+    #[test]
+    fn a_block_pays_until_its_last_part_is_gone() {
+        let memory = Memory::new(8 << 20);
+        let app = memory.app();
+        let mut block = app.block(vec![1; 1 << 20]).unwrap();
+        let part = block.split_to(10);
+        drop(block);
+        assert_eq!(memory.taken(), 1 << 20);
+        drop(part);
+        assert_eq!(memory.taken(), 0);
+        assert!(app.block(vec![1; 9 << 20]).is_err());
+    }
+}

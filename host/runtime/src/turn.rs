@@ -1,0 +1,167 @@
+//! The processor time of one request: what its guest has used, and whether its turn is over.
+//!
+//! A request's task is polled by one thread at a time, now this one, then another. Each poll is
+//! measured by the clock of the thread it runs on, so that neither sleep nor the turns of others
+//! count. Whose turn comes next is in `scheduler.rs`.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use wasm_gw_protocol::CpuTime;
+
+/// A turn that has only just begun goes on when a tick happens to fall into it.
+const LEAST: Duration = Duration::from_millis(1);
+
+/// One request's turns. Written by the thread that polls it; others may look.
+#[derive(Debug, Default)]
+pub(crate) struct Turn {
+    /// What the polls that have ended took; the server's access log reads it.
+    cpu: CpuTime,
+    /// Processor time of the polling thread when the poll in progress began, in nanoseconds.
+    began: AtomicU64,
+    /// The guest has given up its turn and waits for the next.
+    over: AtomicBool,
+    /// Time spent in the queue for turns, in nanoseconds.
+    waited: AtomicU64,
+}
+
+impl Turn {
+    /// The turns of a request whose processor time is counted in `cpu`.
+    pub(crate) fn new(cpu: CpuTime) -> Self {
+        Self {
+            cpu,
+            ..Self::default()
+        }
+    }
+
+    /// A poll begins on this thread.
+    pub(crate) fn begin(&self) {
+        self.over.store(false, Ordering::Relaxed);
+        self.began.store(thread_cpu(), Ordering::Relaxed);
+    }
+
+    /// The poll ends; what it took.
+    pub(crate) fn end(&self) -> Duration {
+        let took = self.running();
+        self.cpu.add(took);
+        took
+    }
+
+    /// What the poll in progress on this thread has taken so far.
+    fn running(&self) -> Duration {
+        let since = thread_cpu().saturating_sub(self.began.load(Ordering::Relaxed));
+        Duration::from_nanos(since)
+    }
+
+    /// The processor time of all polls that have ended.
+    pub(crate) fn used(&self) -> Duration {
+        self.cpu.get()
+    }
+
+    /// That, and the poll in progress on this thread.
+    pub(crate) fn used_now(&self) -> Duration {
+        self.used() + self.running()
+    }
+
+    /// Whether a guest that is running has had its turn.
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.running() >= LEAST
+    }
+
+    /// Ends the turn when awaited. Nobody is woken: whoever polls looks at [`Turn::is_over`].
+    pub(crate) fn give_up(self: &Arc<Self>) -> GiveUp {
+        GiveUp {
+            turn: Some(Arc::clone(self)),
+        }
+    }
+
+    /// Whether the last poll ended because the guest's turn was over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// The request has waited so long for a turn.
+    pub(crate) fn add_wait(&self, waited: Duration) {
+        let nanos = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+        self.waited.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// The time it has waited for turns, all together.
+    pub(crate) fn waited(&self) -> Duration {
+        Duration::from_nanos(self.waited.load(Ordering::Relaxed))
+    }
+}
+
+/// See [`Turn::give_up`].
+pub(crate) struct GiveUp {
+    turn: Option<Arc<Turn>>,
+}
+
+impl Future for GiveUp {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        match self.turn.take() {
+            Some(turn) => {
+                turn.over.store(true, Ordering::Relaxed);
+                Poll::Pending
+            }
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+/// The processor time of this thread, in nanoseconds.
+fn thread_cpu() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or_default();
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keeps this thread busy.
+    fn burn(turn: &Turn, time: Duration) {
+        while turn.running() < time {
+            std::hint::spin_loop();
+        }
+    }
+
+    #[test]
+    fn only_polls_count() {
+        let turn = Turn::default();
+        turn.begin();
+        burn(&turn, Duration::from_millis(2));
+        assert!(turn.is_used_up());
+        let took = turn.end();
+        assert!(took >= Duration::from_millis(2));
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(turn.used(), took);
+        turn.begin();
+        assert!(!turn.is_used_up());
+        turn.end();
+        assert!(turn.used() >= took);
+    }
+
+    #[test]
+    fn a_turn_that_was_given_up_is_over_until_the_next_begins() {
+        let turn = Arc::new(Turn::default());
+        let mut give_up = std::pin::pin!(turn.give_up());
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        turn.begin();
+        assert!(!turn.is_over());
+        assert!(give_up.as_mut().poll(&mut context).is_pending());
+        turn.end();
+        assert!(turn.is_over());
+        turn.begin();
+        assert!(!turn.is_over());
+        assert!(give_up.as_mut().poll(&mut context).is_ready());
+    }
+}
