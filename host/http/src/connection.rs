@@ -40,8 +40,9 @@ pub(crate) fn protocol(config: &HttpConfig) -> http1::Builder {
     builder
         .header_read_timeout(None)
         .max_buf_size(head)
-        // One buffer for all there is to write. With a queue of blocks, hyper 1.12 writes a
-        // refusal that overtakes the end of the former answer into the middle of that answer.
+        // One buffer for all there is to write; `response.rs` keeps it small. With a queue of
+        // blocks, hyper 1.12 writes a refusal that overtakes the end of the former answer into the
+        // middle of that answer.
         .writev(false);
     // hyper's own limit is 100, in an array on the stack; another one costs two allocations a
     // request. Either way what exceeds it gets our page.

@@ -5,7 +5,7 @@
 //! its blocks have left; the driver, which time is running out. They meet here, and here alone.
 //! No I/O and no clock of its own.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -24,6 +24,8 @@ pub(crate) struct Connection {
     pub(crate) log: Option<Log>,
     /// Body bytes of the current answer handed to hyper; apart, since every block adds to it.
     sent: AtomicU64,
+    /// What hyper may still have to write, in bytes; the same.
+    unwritten: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -52,8 +54,8 @@ struct State {
     write_blocked: Option<Blocked>,
     /// A refusal by hyper that was swallowed, to be answered in our own form.
     refusal: Option<StatusCode>,
-    /// A response body has failed and waits for its blocks to leave.
-    flush: Flush,
+    /// Whom to wake when hyper has nothing left to write.
+    flushing: Option<Waker>,
     line: RequestLine,
     /// The end of what the client sends has been read.
     end_of_input: bool,
@@ -113,12 +115,6 @@ impl RequestLine {
     }
 }
 
-enum Flush {
-    Unasked,
-    Asked(Waker),
-    Done,
-}
-
 /// The request in progress.
 struct Current {
     id: RequestId,
@@ -175,6 +171,7 @@ impl Connection {
             info,
             log,
             sent: AtomicU64::new(0),
+            unwritten: AtomicUsize::new(0),
             state: Mutex::new(State {
                 phase: Phase::Resting {
                     since: Instant::now(),
@@ -186,7 +183,7 @@ impl Connection {
                 body_failed: false,
                 write_blocked: None,
                 refusal: None,
-                flush: Flush::Unasked,
+                flushing: None,
                 line: RequestLine::default(),
                 end_of_input: false,
                 draining: false,
@@ -256,6 +253,7 @@ impl Connection {
     /// hyper has nothing left to write. Returns whether it has to be polled again, to learn of
     /// the end of input.
     pub(crate) fn flushed(&self) -> bool {
+        self.unwritten.store(0, Ordering::Relaxed);
         let mut state = self.lock();
         match state.phase {
             Phase::Flushing => {
@@ -272,9 +270,7 @@ impl Connection {
                 return ended;
             }
             Phase::Exchange => {
-                if let Flush::Asked(_) = state.flush
-                    && let Flush::Asked(waker) = std::mem::replace(&mut state.flush, Flush::Done)
-                {
+                if let Some(waker) = state.flushing.take() {
                     drop(state);
                     waker.wake();
                 }
@@ -318,7 +314,7 @@ impl Connection {
             RequestBodyState::Read
         };
         state.body_failed = false;
-        state.flush = Flush::Unasked;
+        state.flushing = None;
         let number = state.number;
         drop(state);
         // hyper reads on before the end of the former answer is flushed if the former request's
@@ -333,6 +329,8 @@ impl Connection {
     /// The head of the answer goes to hyper. Says whether the connection has to end after it.
     pub(crate) fn answered(&self, status: StatusCode, ends_by_close: bool) -> Persistence {
         let mut state = self.lock();
+        // The head, however long: it is out when everything is.
+        self.unwritten.fetch_add(1, Ordering::Relaxed);
         if let Some(current) = &mut state.current {
             current.status = Some(status);
             current.ends_by_close = ends_by_close;
@@ -374,8 +372,15 @@ impl Connection {
 
     // ---- told by the response body ----
 
-    pub(crate) fn sent(&self, bytes: u64) {
+    /// hyper gets this many bytes of the body, and has to write as many as `written` for them.
+    pub(crate) fn sent(&self, bytes: u64, written: usize) {
         self.sent.fetch_add(bytes, Ordering::Relaxed);
+        self.unwritten.fetch_add(written, Ordering::Relaxed);
+    }
+
+    /// The most that hyper can have buffered of the answer's body.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.unwritten.load(Ordering::Relaxed)
     }
 
     /// hyper has everything it will get of the answer.
@@ -386,13 +391,13 @@ impl Connection {
         }
     }
 
-    /// Whether all blocks given to hyper have been flushed; wakes when they have.
+    /// Whether all that was given to hyper has been flushed; wakes when it has. hyper flushes when
+    /// the body that asks is pending.
     pub(crate) fn is_flushed(&self, cx: &mut Context<'_>) -> bool {
-        let mut state = self.lock();
-        if let Flush::Done = state.flush {
+        if self.unwritten() == 0 {
             return true;
         }
-        state.flush = Flush::Asked(cx.waker().clone());
+        self.lock().flushing = Some(cx.waker().clone());
         false
     }
 

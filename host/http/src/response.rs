@@ -1,8 +1,9 @@
 //! The answer on its way to hyper: its head made fit for the connection, its body watched.
 //!
-//! The body counts what it hands over and keeps two promises hyper does not: a body shorter than
-//! its `Content-Length` is an error (S46), and when a body fails, the blocks before the failure
-//! leave first. Not here: what the application may say in a head; that is its gateway's business.
+//! The body counts what it hands over, hands over little at once, and keeps two promises hyper
+//! does not: a body shorter than its `Content-Length` is an error (S46), and when a body fails, the
+//! blocks before the failure leave first. Not here: what the application may say in a head; that is
+//! its gateway's business.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -124,6 +125,16 @@ fn announced_length(parts: &response::Parts) -> Result<Option<u64>, &'static str
 /// hold it, for as long as the connection lasts.
 const PIECE: usize = 64 * 1024;
 
+/// The most of a body that is in hyper's buffer: a piece, and what came before it if that was
+/// little. hyper itself asks for more until it has `max_buf_size`, which is as much as the head of a
+/// request may have, and then takes one piece more. With this, its buffer holds a response's head
+/// and 80 KiB at most, and has room for twice that at most, since it grows by doubling. A block stays
+/// here, whole and with its owner, until its last piece has been copied.
+const UNWRITTEN: usize = PIECE + 16 * 1024;
+
+/// More than the framing of one piece: its size in hexadecimal, and two line ends.
+const FRAMING: usize = 16;
+
 pin_project! {
     /// The body of an answer, as hyper gets it.
     pub(crate) struct ResponseBody<B> {
@@ -216,14 +227,23 @@ where
                 }
             }
             if !*this.failed {
-                let piece = this.block.split_to(this.block.len().min(PIECE));
-                let mut sent = piece.len() as u64;
+                let length = this.block.len().min(PIECE);
+                // hyper discards an empty one.
+                let written = if length == 0 { 0 } else { FRAMING + length };
+                // Small blocks go together, as many as are ready.
+                if this.connection.unwritten() + written > UNWRITTEN
+                    && !this.connection.is_flushed(cx)
+                {
+                    return Poll::Pending;
+                }
+                let piece = this.block.split_to(length);
+                let mut sent = length as u64;
                 if let Some(owed) = this.owed {
                     // hyper cuts what exceeds the announced length.
                     sent = sent.min(*owed);
                     *owed -= sent;
                 }
-                this.connection.sent(sent);
+                this.connection.sent(sent, written);
                 return Poll::Ready(Some(Ok(Frame::data(piece))));
             }
         }
@@ -262,3 +282,97 @@ where
 
 /// The error of a service that has none.
 pub(crate) type Never = Infallible;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Wake, Waker};
+
+    use wasm_gw_protocol::{ConnInfo, CpuTime, Endpoint, Scheme};
+
+    use super::*;
+    use crate::config::HttpConfig;
+
+    /// Blocks that are all ready.
+    struct Blocks(VecDeque<Bytes>);
+
+    impl Body for Blocks {
+        type Data = Bytes;
+        type Error = Never;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Never>>> {
+            Poll::Ready(self.0.pop_front().map(|block| Ok(Frame::data(block))))
+        }
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// What hyper gets between two flushes, as sizes of pieces.
+    fn between_flushes(blocks: &[usize]) -> Vec<Vec<usize>> {
+        let info = ConnInfo {
+            scheme: Scheme::Http,
+            local: Endpoint::Unix,
+            remote: Endpoint::Unix,
+        };
+        let connection = Connection::new(Arc::new(HttpConfig::default()), info, None);
+        let (request, ()) = http::Request::new(()).into_parts();
+        let id = RequestId::from_bits(1);
+        connection.begin(&request, &id, &CpuTime::default(), false);
+        connection.answered(StatusCode::OK, false);
+
+        let blocks = blocks.iter().map(|&size| Bytes::from(vec![b'x'; size]));
+        let body = Blocks(blocks.collect());
+        let mut body = pin!(ResponseBody::service(body, None, Arc::clone(&connection)));
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut flushes = vec![Vec::new()];
+        loop {
+            match body.as_mut().poll_frame(&mut Context::from_waker(&waker)) {
+                Poll::Ready(None) => return flushes,
+                Poll::Ready(Some(frame)) => {
+                    let piece = frame.unwrap().into_data().unwrap();
+                    flushes.last_mut().unwrap().push(piece.len());
+                }
+                Poll::Pending => {
+                    assert!(!woken.0.load(Ordering::Relaxed));
+                    connection.flushed();
+                    assert!(woken.0.swap(false, Ordering::Relaxed));
+                    flushes.push(Vec::new());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn hyper_never_has_much_of_a_body() {
+        const KIB: usize = 1024;
+        // A large block goes out piece by piece, none of them held back for another.
+        let large = between_flushes(&[150 * KIB]);
+        assert_eq!(large, [[PIECE], [PIECE], [22 * KIB]]);
+        // Small ones go together: as they are, and no more than fit.
+        assert_eq!(between_flushes(&[1, 2, 3]), [[1, 2, 3]]);
+        assert_eq!(between_flushes(&[0; UNWRITTEN]), [[0; UNWRITTEN]]);
+        assert_eq!(between_flushes(&[10 * KIB, PIECE]), [[10 * KIB, PIECE]]);
+        for size in [1, 100, 4 * KIB, 40 * KIB, PIECE] {
+            let flushes = between_flushes(&vec![size; 3 * UNWRITTEN / size]);
+            assert!(flushes.len() > 2, "{size}");
+            for pieces in &flushes {
+                assert!(pieces.iter().all(|&piece| piece == size), "{size}");
+                // The framing of a chunk of one byte is five.
+                assert!(pieces.len() * (size + 5) <= UNWRITTEN, "{size}");
+            }
+        }
+    }
+}

@@ -15,6 +15,9 @@ mod heads;
 /// Request bodies: limits, times, Expect, smuggling.
 mod bodies;
 
+/// Blocks that are larger than what is sent at once.
+mod blocks;
+
 /// Answers that break off.
 mod aborts;
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use client::{Client, Ended};
 pub(crate) use server::TestServer;
-pub(crate) use service::TestService;
+pub(crate) use service::{TestService, large};
 pub(crate) use watched::{Events, Sink};
 
 /// Longer than anything that is to happen takes, shorter than anybody's patience.

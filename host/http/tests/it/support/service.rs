@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::LazyLock;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -18,6 +19,22 @@ use super::*;
 #[derive(Clone)]
 pub(crate) struct TestService {
     pub(crate) events: Events,
+}
+
+/// The one block of `/owned`: 16 MiB, more than system and server hold of it between them.
+pub(crate) fn large() -> &'static [u8] {
+    static LARGE: LazyLock<Vec<u8>> =
+        LazyLock::new(|| (0..16 * 1024 * 1024).map(|at| (at / 251) as u8).collect());
+    &LARGE
+}
+
+/// Such a block, which tells when nothing of it is used any more.
+struct Owned(#[expect(dead_code, reason = "it is there to be dropped")] Guard);
+
+impl AsRef<[u8]> for Owned {
+    fn as_ref(&self) -> &[u8] {
+        large()
+    }
 }
 
 /// Pushes an event when it is dropped.
@@ -177,6 +194,22 @@ async fn answer(request: Request<RequestBody>, events: &Events) -> Response<Bloc
             blocks.guard = Some(guard("dropped body of"));
             Response::new(blocks)
         }
+        // 16 MiB at once; then nothing, for ever, or `?fail`; `?N` announces N bytes.
+        "/owned" => {
+            let block = Bytes::from_owner(Owned(guard("dropped block of")));
+            let end = if query == "fail" {
+                Step::Fail
+            } else {
+                Step::Hang
+            };
+            let mut response = Response::new(Blocks::new([Step::Block(block), end]));
+            if let Ok(length) = query.parse::<u64>() {
+                response
+                    .headers_mut()
+                    .insert("content-length", length.into());
+            }
+            response
+        }
         // 8 MiB at once, of known length.
         "/large" => Response::new(Blocks::whole(vec![b'x'; 8 * 1024 * 1024])),
         "/reason" => {
@@ -221,6 +254,7 @@ async fn answer(request: Request<RequestBody>, events: &Events) -> Response<Bloc
 #[derive(Debug)]
 pub(crate) enum Step {
     Data(Vec<u8>),
+    Block(Bytes),
     Endless(usize),
     /// Pending once, so that what was before is flushed.
     Pause,
@@ -269,10 +303,11 @@ impl Body for Blocks {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let data = match self.steps.pop_front() {
             None => return Poll::Ready(None),
-            Some(Step::Data(data)) => data,
+            Some(Step::Data(data)) => data.into(),
+            Some(Step::Block(block)) => block,
             Some(Step::Endless(size)) => {
                 self.steps.push_front(Step::Endless(size));
-                vec![b'e'; size]
+                vec![b'e'; size].into()
             }
             Some(Step::Pause) => {
                 cx.waker().wake_by_ref();
@@ -288,7 +323,7 @@ impl Body for Blocks {
             }
             Some(Step::Fail) => return Poll::Ready(Some(Err("as asked for".into()))),
         };
-        Poll::Ready(Some(Ok(Frame::data(data.into()))))
+        Poll::Ready(Some(Ok(Frame::data(data))))
     }
 
     fn is_end_stream(&self) -> bool {
