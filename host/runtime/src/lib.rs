@@ -36,6 +36,7 @@ mod guest_log;
 mod instance;
 mod limits;
 mod memory;
+mod metrics;
 mod output;
 mod queue;
 mod reset;

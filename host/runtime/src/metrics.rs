@@ -1,0 +1,663 @@
+//! The numbers of a runtime: what they are called, what they count, and their text for Prometheus.
+//!
+//! Nothing global: each runtime has its own. A request counts through handles that its app resolved
+//! when it was loaded, and those are atomics: no lock and no lookup on its way. Not here: who counts
+//! what and when, and who asks for the text.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::StatusCode;
+use prometheus::core::Collector;
+use prometheus::{
+    Counter, CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::cache::CacheUse;
+
+/// What each name begins with.
+const PREFIX: &str = "wasm_gw";
+
+/// Apps that have numbers of their own. Each costs some fifty lines at every scrape, and a series
+/// that a database keeps for months.
+const MOST_APPS: usize = 1000;
+
+/// Whom the numbers of all further apps are for, together.
+const OTHER: &str = "other";
+
+/// The upper bounds of a histogram's buckets in seconds, for both of them. A small guest answers in
+/// 100 microseconds, and at 30 seconds the default timeout ends the longest; between them the steps
+/// are of 2 to 2.5, so that a quantile is known to about that factor.
+const SECONDS: [f64; 17] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0, 30.0,
+];
+
+/// All numbers of one runtime.
+pub(crate) struct Metrics {
+    registry: Registry,
+    families: Families,
+    /// By the name of the app. Who is not in it when it is full is [`OTHER`].
+    apps: Mutex<HashMap<String, Arc<Series>>>,
+    live: IntGauge,
+    warm: IntGauge,
+    committed: IntGauge,
+    budget: IntGauge,
+    run_queue: IntGauge,
+    hits: IntCounter,
+    misses: IntCounter,
+}
+
+/// What is only known at the moment of the question, and of the whole runtime.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Gauges {
+    /// Instances that are alive.
+    pub(crate) live: usize,
+    /// Slots of the pool that keep memory from their last instance.
+    pub(crate) warm: usize,
+    /// Bytes of the memory budget that are in use.
+    pub(crate) committed: u64,
+    /// Bytes of the memory budget.
+    pub(crate) budget: u64,
+    /// Guests that could run and wait for a core.
+    pub(crate) run_queue: usize,
+}
+
+/// What has a label `app`.
+struct Families {
+    requests: IntCounterVec,
+    duration: HistogramVec,
+    cpu: CounterVec,
+    queue_length: IntGaugeVec,
+    queue_wait: HistogramVec,
+    traps: IntCounterVec,
+    timeouts: IntCounterVec,
+    breaker: IntGaugeVec,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let registry = Registry::new();
+        let of = |name: &str, help: &str| Opts::new(name, help).namespace(PREFIX);
+        let counter = |name, help, labels: &[&str]| {
+            registered(&registry, IntCounterVec::new(of(name, help), labels))
+        };
+        let gauge = |name, help| registered(&registry, IntGauge::with_opts(of(name, help)));
+        let gauges = |name, help| registered(&registry, IntGaugeVec::new(of(name, help), &["app"]));
+        let histogram = |name: &str, help: &str| {
+            let opts = HistogramOpts::new(name, help)
+                .namespace(PREFIX)
+                .buckets(SECONDS.to_vec());
+            registered(&registry, HistogramVec::new(opts, &["app"]))
+        };
+
+        let families = Families {
+            requests: counter(
+                "requests_total",
+                "Requests for an app, by class of status; gone: the client left before an answer.",
+                &["app", "status"],
+            ),
+            duration: histogram(
+                "request_duration_seconds",
+                "Time from a request's head to the end of its answer.",
+            ),
+            cpu: registered(
+                &registry,
+                CounterVec::new(
+                    of("cpu_seconds_total", "Processor time that guests used."),
+                    &["app"],
+                ),
+            ),
+            queue_length: gauges("queue_length", "Requests that wait for an instance."),
+            queue_wait: histogram(
+                "queue_wait_seconds",
+                "Time that a request waited for an instance.",
+            ),
+            traps: counter(
+                "traps_total",
+                "Guests that trapped, exited badly, or used up memory, stack or handles.",
+                &["app"],
+            ),
+            timeouts: counter(
+                "timeouts_total",
+                "Guests that were stopped because a deadline passed.",
+                &["app"],
+            ),
+            breaker: gauges(
+                "breaker_open",
+                "Whether the app is switched off because it only ever trapped.",
+            ),
+        };
+        let lookups = counter(
+            "cache_lookups_total",
+            "Components looked up in the cache of compiled code.",
+            &["result"],
+        );
+        Self {
+            live: gauge("instances_live", "Instances that are alive."),
+            warm: gauge(
+                "instances_warm",
+                "Slots of the pool that keep memory from their last instance.",
+            ),
+            committed: gauge(
+                "memory_committed_bytes",
+                "Memory of instances, warm slots and what guests make the host keep.",
+            ),
+            budget: gauge("memory_budget_bytes", "The most that may be committed."),
+            run_queue: gauge(
+                "run_queue_length",
+                "Guests that could run and wait for a core.",
+            ),
+            // Both from the start: a rate needs a zero to begin at.
+            hits: lookups.with_label_values(&["hit"]),
+            misses: lookups.with_label_values(&["miss"]),
+            apps: Mutex::default(),
+            families,
+            registry,
+        }
+    }
+
+    /// The handles of an app. Apps of one name count together, as those do that come after the
+    /// first [`MOST_APPS`] names. Only a new name takes a lock for long; no request does.
+    pub(crate) fn app(&self, name: &str) -> AppMetrics {
+        let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
+        let label = if apps.contains_key(name) || apps.len() < MOST_APPS {
+            name
+        } else {
+            OTHER
+        };
+        let series = match apps.get(label) {
+            Some(series) => Arc::clone(series),
+            None => {
+                let series = Arc::new(self.families.series(label));
+                if label == name {
+                    apps.insert(name.to_owned(), Arc::clone(&series));
+                }
+                series
+            }
+        };
+        AppMetrics(Arc::new(OneApp {
+            series,
+            open: AtomicBool::new(false),
+        }))
+    }
+
+    /// A component was loaded. Where there is no cache, nothing was looked up.
+    pub(crate) fn compiled(&self, used: CacheUse) {
+        match used {
+            CacheUse::Hit => self.hits.inc(),
+            CacheUse::Stored => self.misses.inc(),
+            CacheUse::None => {}
+        }
+    }
+
+    /// All of it in Prometheus' text format 0.0.4. Names are in order, and so are labels.
+    pub(crate) fn text(&self, now: &Gauges) -> String {
+        let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        self.live.set(number(now.live));
+        self.warm.set(number(now.warm));
+        self.committed.set(bytes(now.committed));
+        self.budget.set(bytes(now.budget));
+        self.run_queue.set(number(now.run_queue));
+        TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .expect("each family has a name and is not gathered without a sample")
+    }
+}
+
+/// Makes one part of the registry. It fails for a name that is none or is taken, and the names stand
+/// above.
+fn registered<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    made: prometheus::Result<C>,
+) -> C {
+    let made = made.expect("names and labels are well formed");
+    registry
+        .register(Box::new(made.clone()))
+        .expect("each name is taken once");
+    made
+}
+
+/// One value of the label `app` throughout.
+struct Series {
+    successes: IntCounter,
+    redirections: IntCounter,
+    client_errors: IntCounter,
+    server_errors: IntCounter,
+    gone: IntCounter,
+    duration: Histogram,
+    cpu: Counter,
+    queue_length: IntGauge,
+    queue_wait: Histogram,
+    traps: IntCounter,
+    timeouts: IntCounter,
+    breaker: IntGauge,
+}
+
+impl Families {
+    fn series(&self, app: &str) -> Series {
+        let requests = |status| self.requests.with_label_values(&[app, status]);
+        Series {
+            successes: requests("2xx"),
+            redirections: requests("3xx"),
+            client_errors: requests("4xx"),
+            server_errors: requests("5xx"),
+            gone: requests("gone"),
+            duration: self.duration.with_label_values(&[app]),
+            cpu: self.cpu.with_label_values(&[app]),
+            queue_length: self.queue_length.with_label_values(&[app]),
+            queue_wait: self.queue_wait.with_label_values(&[app]),
+            traps: self.traps.with_label_values(&[app]),
+            timeouts: self.timeouts.with_label_values(&[app]),
+            breaker: self.breaker.with_label_values(&[app]),
+        }
+    }
+}
+
+/// The numbers of one app. Cheap to clone, and each call is an atomic addition or two.
+#[derive(Clone)]
+pub(crate) struct AppMetrics(Arc<OneApp>);
+
+struct OneApp {
+    series: Arc<Series>,
+    /// Whether this app is counted among the open breakers. Others may be of the same series.
+    open: AtomicBool,
+}
+
+impl AppMetrics {
+    /// A request has its answer, whoever gave it, this long after its head came.
+    pub(crate) fn answered(&self, status: StatusCode, wall: Duration) {
+        let series = &*self.0.series;
+        let class = match status.as_u16() {
+            200..=299 => &series.successes,
+            300..=399 => &series.redirections,
+            400..=499 => &series.client_errors,
+            // RFC 9110 15: a status outside the five classes is to be taken for a server's error.
+            // 1xx are no answers.
+            _ => &series.server_errors,
+        };
+        class.inc();
+        series.duration.observe(wall.as_secs_f64());
+    }
+
+    /// The client left before there was an answer. Its time counts too: an app that is so slow that
+    /// nobody waits for it must not look fast.
+    pub(crate) fn gone(&self, wall: Duration) {
+        self.0.series.gone.inc();
+        self.0.series.duration.observe(wall.as_secs_f64());
+    }
+
+    /// A guest has used so much more of the processor.
+    pub(crate) fn used_cpu(&self, used: Duration) {
+        self.0.series.cpu.inc_by(used.as_secs_f64());
+    }
+
+    /// A request got an instance, or gave up, after so long. One that did not have to wait counts
+    /// with zero, so that the share of those that had to can be told.
+    pub(crate) fn waited(&self, waited: Duration) {
+        self.0.series.queue_wait.observe(waited.as_secs_f64());
+    }
+
+    /// A request waits for an instance until this is dropped.
+    pub(crate) fn waiting(&self) -> Waiting {
+        let length = self.0.series.queue_length.clone();
+        length.inc();
+        Waiting(length)
+    }
+
+    /// A guest trapped, exited badly, or used up what it may have: what is 502 before the head.
+    pub(crate) fn trapped(&self) {
+        self.0.series.traps.inc();
+    }
+
+    /// A guest was stopped by a deadline: what is 504 before the head.
+    pub(crate) fn timed_out(&self) {
+        self.0.series.timeouts.inc();
+    }
+
+    /// The app is switched off, or on again. To say it twice changes nothing.
+    pub(crate) fn breaker(&self, open: bool) {
+        self.0.breaker(open);
+    }
+}
+
+impl OneApp {
+    fn breaker(&self, open: bool) {
+        // Two apps of one name have a breaker each: the gauge counts those that are open.
+        if self.open.swap(open, Ordering::Relaxed) != open {
+            self.series.breaker.add(if open { 1 } else { -1 });
+        }
+    }
+}
+
+impl Drop for OneApp {
+    /// An app that is gone is not switched off.
+    fn drop(&mut self) {
+        self.breaker(false);
+    }
+}
+
+/// One request in an app's queue.
+pub(crate) struct Waiting(IntGauge);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    /// The value by name and labels, as in `wasm_gw_traps_total{app=a}`, of which labels are
+    /// unescaped and in their order.
+    type Samples = BTreeMap<String, f64>;
+
+    /// Reads the text format as strictly as it is defined: HELP and TYPE once and before the
+    /// samples, which stand together; names, labels and values well formed; no series twice.
+    fn read(text: &str) -> (BTreeMap<String, String>, Samples) {
+        assert!(text.ends_with('\n'), "the last line has an end");
+        let (mut kinds, mut samples) = (BTreeMap::new(), Samples::new());
+        let (mut family, mut helped) = (String::new(), BTreeSet::new());
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# HELP ") {
+                let (name, help) = rest.split_once(' ').expect(line);
+                assert!(is_name(name) && !help.is_empty(), "{line}");
+                assert!(helped.insert(name.to_owned()), "described twice: {line}");
+                name.clone_into(&mut family);
+            } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = rest.split_once(' ').expect(line);
+                assert_eq!(name, family, "no HELP right before: {line}");
+                assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+                let former = kinds.insert(name.to_owned(), kind.to_owned());
+                assert_eq!(former, None, "typed twice: {line}");
+            } else {
+                let (name, labels, value) = sample(line);
+                let kind = kinds.get(&family).unwrap_or_else(|| panic!("{line}"));
+                let suffix = name.strip_prefix(family.as_str()).expect(line);
+                let right: &[&str] = match kind.as_str() {
+                    "histogram" => &["_bucket", "_sum", "_count"],
+                    _ => &[""],
+                };
+                assert!(right.contains(&suffix), "{line}");
+                let shown: Vec<String> = labels
+                    .iter()
+                    .map(|(name, value)| format!("{name}={value}"))
+                    .collect();
+                let series = match shown.as_slice() {
+                    [] => name,
+                    labels => format!("{name}{{{}}}", labels.join(",")),
+                };
+                assert!(value >= 0.0 && value.is_finite(), "{line}");
+                let former = samples.insert(series, value);
+                assert_eq!(former, None, "twice: {line}");
+            }
+        }
+        (kinds, samples)
+    }
+
+    fn is_name(name: &str) -> bool {
+        let mut bytes = name.bytes();
+        bytes
+            .next()
+            .is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    }
+
+    /// `name{label="value",...} number`, with no blank too many.
+    fn sample(line: &str) -> (String, Vec<(String, String)>, f64) {
+        let end = line.find(['{', ' ']).expect(line);
+        let (name, mut rest) = line.split_at(end);
+        assert!(is_name(name), "{line}");
+        let mut labels = Vec::new();
+        if let Some(inside) = rest.strip_prefix('{') {
+            rest = inside;
+            loop {
+                let (label, quoted) = rest.split_once("=\"").expect(line);
+                assert!(is_name(label), "{line}");
+                let mut value = String::new();
+                let mut chars = quoted.char_indices();
+                let end = loop {
+                    match chars.next().expect(line) {
+                        (at, '"') => break at,
+                        (_, '\\') => value.push(match chars.next().expect(line).1 {
+                            'n' => '\n',
+                            escaped @ ('\\' | '"') => escaped,
+                            other => panic!("\\{other} in {line}"),
+                        }),
+                        (_, plain) => value.push(plain),
+                    }
+                };
+                labels.push((label.to_owned(), value));
+                rest = &quoted[end + 1..];
+                match rest.strip_prefix(',') {
+                    Some(next) => rest = next,
+                    None => break,
+                }
+            }
+            rest = rest.strip_prefix('}').expect(line);
+        }
+        let value = rest.strip_prefix(' ').expect(line);
+        (name.to_owned(), labels, value.parse().expect(line))
+    }
+
+    fn samples(metrics: &Metrics) -> Samples {
+        read(&metrics.text(&Gauges::default())).1
+    }
+
+    /// A value by its name without the prefix.
+    #[track_caller]
+    fn value(samples: &Samples, series: &str) -> f64 {
+        let found = samples.get(&format!("wasm_gw_{series}"));
+        *found.unwrap_or_else(|| panic!("no {series} in {samples:?}"))
+    }
+
+    #[test]
+    fn each_number_has_its_name_and_kind_from_the_start() {
+        let metrics = Metrics::new();
+        metrics.app("a");
+        let (kinds, samples) = read(&metrics.text(&Gauges::default()));
+        let kinds: Vec<(&str, &str)> = kinds
+            .iter()
+            .map(|(name, kind)| (name.as_str(), kind.as_str()))
+            .collect();
+        let expected = [
+            ("wasm_gw_breaker_open", "gauge"),
+            ("wasm_gw_cache_lookups_total", "counter"),
+            ("wasm_gw_cpu_seconds_total", "counter"),
+            ("wasm_gw_instances_live", "gauge"),
+            ("wasm_gw_instances_warm", "gauge"),
+            ("wasm_gw_memory_budget_bytes", "gauge"),
+            ("wasm_gw_memory_committed_bytes", "gauge"),
+            ("wasm_gw_queue_length", "gauge"),
+            ("wasm_gw_queue_wait_seconds", "histogram"),
+            ("wasm_gw_request_duration_seconds", "histogram"),
+            ("wasm_gw_requests_total", "counter"),
+            ("wasm_gw_run_queue_length", "gauge"),
+            ("wasm_gw_timeouts_total", "counter"),
+            ("wasm_gw_traps_total", "counter"),
+        ];
+        assert_eq!(kinds, expected);
+        // Also before anything happened, so that a first trap is a rise and no new series.
+        for series in [
+            "breaker_open{app=a}",
+            "cpu_seconds_total{app=a}",
+            "queue_length{app=a}",
+            "queue_wait_seconds_count{app=a}",
+            "request_duration_seconds_count{app=a}",
+            "timeouts_total{app=a}",
+            "traps_total{app=a}",
+            "cache_lookups_total{result=hit}",
+            "cache_lookups_total{result=miss}",
+        ] {
+            assert_eq!(value(&samples, series), 0.0, "{series}");
+        }
+        for status in ["2xx", "3xx", "4xx", "5xx", "gone"] {
+            let series = format!("requests_total{{app=a,status={status}}}");
+            assert_eq!(value(&samples, &series), 0.0);
+        }
+    }
+
+    #[test]
+    fn a_request_counts_by_the_class_of_its_status() {
+        let metrics = Metrics::new();
+        let app = metrics.app("a");
+        for status in [200, 204, 301, 404, 499, 500, 502, 600, 999] {
+            app.answered(
+                StatusCode::from_u16(status).unwrap(),
+                Duration::from_secs(1),
+            );
+        }
+        app.gone(Duration::from_secs(2));
+        let found = samples(&metrics);
+        for (status, count) in [("2xx", 2), ("3xx", 1), ("4xx", 2), ("5xx", 4), ("gone", 1)] {
+            let series = format!("requests_total{{app=a,status={status}}}");
+            assert_eq!(value(&found, &series), f64::from(count), "{status}");
+        }
+        let count = value(&found, "request_duration_seconds_count{app=a}");
+        let sum = value(&found, "request_duration_seconds_sum{app=a}");
+        assert_eq!((count, sum), (10.0, 11.0));
+    }
+
+    #[test]
+    fn buckets_tell_100_us_from_30_s() {
+        let metrics = Metrics::new();
+        let app = metrics.app("a");
+        for micros in [0, 100, 101, 1_000, 30_000_000, 31_000_000] {
+            app.waited(Duration::from_micros(micros));
+        }
+        let found = samples(&metrics);
+        let bucket = |bound: &str| {
+            value(
+                &found,
+                &format!("queue_wait_seconds_bucket{{app=a,le={bound}}}"),
+            )
+        };
+        assert_eq!(bucket("0.0001"), 2.0);
+        assert_eq!(bucket("0.00025"), 3.0);
+        assert_eq!(bucket("0.001"), 4.0);
+        assert_eq!(bucket("10"), 4.0);
+        assert_eq!(bucket("30"), 5.0);
+        assert_eq!(bucket("+Inf"), 6.0);
+        assert_eq!(value(&found, "queue_wait_seconds_count{app=a}"), 6.0);
+        let counts: Vec<f64> = SECONDS
+            .iter()
+            .map(|bound| bucket(&bound.to_string()))
+            .collect();
+        assert!(counts.is_sorted(), "they add up: {counts:?}");
+        assert!(SECONDS.is_sorted());
+    }
+
+    #[test]
+    fn the_rest_counts_too() {
+        let metrics = Metrics::new();
+        let app = metrics.app("a");
+        app.used_cpu(Duration::from_millis(250));
+        app.used_cpu(Duration::from_millis(500));
+        app.trapped();
+        app.timed_out();
+        app.timed_out();
+        let first = app.waiting();
+        let second = app.waiting();
+        drop(first);
+        for used in [CacheUse::Hit, CacheUse::Hit, CacheUse::Stored] {
+            metrics.compiled(used);
+        }
+        metrics.compiled(CacheUse::None);
+        let now = Gauges {
+            live: 1,
+            warm: 2,
+            committed: 3,
+            budget: u64::MAX,
+            run_queue: 5,
+        };
+        let (_, found) = read(&metrics.text(&now));
+        for (series, expected) in [
+            ("cpu_seconds_total{app=a}", 0.75),
+            ("traps_total{app=a}", 1.0),
+            ("timeouts_total{app=a}", 2.0),
+            ("queue_length{app=a}", 1.0),
+            ("cache_lookups_total{result=hit}", 2.0),
+            ("cache_lookups_total{result=miss}", 1.0),
+            ("instances_live", 1.0),
+            ("instances_warm", 2.0),
+            ("memory_committed_bytes", 3.0),
+            ("memory_budget_bytes", i64::MAX as f64),
+            ("run_queue_length", 5.0),
+        ] {
+            assert_eq!(value(&found, series), expected, "{series}");
+        }
+        drop(second);
+        assert_eq!(value(&samples(&metrics), "queue_length{app=a}"), 0.0);
+    }
+
+    #[test]
+    fn apps_of_one_name_count_together() {
+        let metrics = Metrics::new();
+        let (one, two) = (metrics.app("a"), metrics.app("a"));
+        one.trapped();
+        two.trapped();
+        assert_eq!(value(&samples(&metrics), "traps_total{app=a}"), 2.0);
+
+        // Each has a breaker of its own, and one that is said to be open twice is open once.
+        let open = || value(&samples(&metrics), "breaker_open{app=a}");
+        one.breaker(true);
+        one.clone().breaker(true);
+        two.breaker(false);
+        assert_eq!(open(), 1.0);
+        two.breaker(true);
+        one.breaker(false);
+        assert_eq!(open(), 1.0);
+        drop(two);
+        assert_eq!(open(), 0.0);
+    }
+
+    #[test]
+    fn apps_beyond_the_cap_are_counted_as_other() {
+        let metrics = Metrics::new();
+        for number in 0..MOST_APPS {
+            metrics.app(&format!("app{number}")).trapped();
+        }
+        metrics.app("late").trapped();
+        metrics.app("later").trapped();
+        // Who has a name keeps it.
+        metrics.app("app7").trapped();
+        let found = samples(&metrics);
+        assert_eq!(value(&found, "traps_total{app=app999}"), 1.0);
+        assert_eq!(value(&found, "traps_total{app=app7}"), 2.0);
+        assert_eq!(value(&found, "traps_total{app=other}"), 2.0);
+        let of_traps = found
+            .keys()
+            .filter(|name| name.starts_with("wasm_gw_traps_total"));
+        assert_eq!(of_traps.count(), MOST_APPS + 1);
+    }
+
+    #[test]
+    fn a_strange_name_stays_inside_its_quotes() {
+        let metrics = Metrics::new();
+        let name = "a\"} 1\nwasm_gw_traps_total{app=\\\"b\\n\u{e9}";
+        metrics.app(name).trapped();
+        let found = samples(&metrics);
+        assert_eq!(value(&found, &format!("traps_total{{app={name}}}")), 1.0);
+        let of_traps = found
+            .keys()
+            .filter(|name| name.starts_with("wasm_gw_traps_total"));
+        assert_eq!(of_traps.count(), 1);
+    }
+
+    #[test]
+    fn runtimes_count_apart() {
+        let (one, two) = (Metrics::new(), Metrics::new());
+        one.app("a").trapped();
+        two.app("a");
+        assert_eq!(value(&samples(&one), "traps_total{app=a}"), 1.0);
+        assert_eq!(value(&samples(&two), "traps_total{app=a}"), 0.0);
+    }
+}
