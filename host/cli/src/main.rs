@@ -11,6 +11,7 @@ mod commands;
 mod manifest;
 mod options;
 mod printer;
+mod status;
 mod telemetry;
 mod usage;
 mod values;

@@ -70,7 +70,7 @@ impl ServeOptions {
         for path in files.chain(dirs).chain(one) {
             *path = folder.join(&*path);
         }
-        for address in &mut self.listen {
+        for address in self.listen.iter_mut().chain(&mut self.status_listen) {
             if let Some(path) = address
                 .strip_prefix("unix:")
                 .filter(|path| !path.is_empty())
@@ -167,14 +167,18 @@ mod tests {
             [serve]
             component = "a.wasm"
             listen = "127.0.0.1:0"
+            status-listen = "unix:status.sock"
             dir = ["data::/data:ro"]
             [serve.env]
             A = "1"
             [serve.app]
             "/b" = "b.wasm"
         "#;
-        let options = Manifest::parse(text).unwrap().serve;
+        let mut options = Manifest::parse(text).unwrap().serve;
+        options.resolve(Path::new("/project"));
         assert_eq!(options.listen, ["127.0.0.1:0"]);
+        let status = "unix:/project/status.sock";
+        assert_eq!(options.status_listen.as_deref(), Some(status));
         assert_eq!(options.app[0].mount, "/b");
         assert_eq!(options.env[0].0, "A");
 

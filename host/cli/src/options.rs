@@ -38,6 +38,10 @@ pub(crate) struct ServeOptions {
     #[schemars(with = "values::OneOrMany")]
     pub(crate) listen: Vec<String>,
 
+    /// Where to answer /healthz, /readyz and /metrics: HOST:PORT or unix:/PATH [default: nowhere]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) status_listen: Option<String>,
+
     /// An environment variable for the guest; repeat it. It gets no others
     #[arg(long, value_name = "NAME=VALUE", help_heading = "Grants")]
     #[serde(deserialize_with = "values::pairs")]
@@ -225,6 +229,7 @@ impl ServeOptions {
             app,
             mount,
             listen: list(self.listen, file.listen),
+            status_listen: self.status_listen.or(file.status_listen),
             env: list(self.env, file.env),
             dir: list(self.dir, file.dir),
             environ: list(self.environ, file.environ),

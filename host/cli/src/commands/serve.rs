@@ -16,6 +16,7 @@ use wasm_gw_runtime::{
 
 use crate::manifest::{MANIFEST, Manifest};
 use crate::options::{Allocator, LogFormat, MOST_INSTANCES, Reset, ServeOptions};
+use crate::status::{self, Status, Watched};
 use crate::usage::Usage;
 use crate::values::{AppFile, Pair, Size, Span};
 use crate::{printer, telemetry};
@@ -54,7 +55,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     };
     options.check()?;
     let files = files(&options)?;
-    let addresses = addresses(&options)?;
+    let addresses = Addresses::of(&options)?;
     let format = options.log_format.unwrap_or_default();
     telemetry::start(format)?;
 
@@ -63,7 +64,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         .thread_name("wasm-gw")
         .build()
         .context("cannot start threads")?;
-    let served = tokio.block_on(serve(options, files, &addresses, format));
+    let served = tokio.block_on(serve(options, files, addresses, format));
     // A compilation that a signal came before is not waited for.
     tokio.shutdown_background();
     served
@@ -72,24 +73,55 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
 async fn serve(
     options: ServeOptions,
     files: Vec<AppFile>,
-    addresses: &[Address],
+    addresses: Addresses,
     format: LogFormat,
 ) -> anyhow::Result<()> {
-    let mut stop = Stop::listen()?;
+    let stop = Stop::listen()?;
     // An address that is taken is found out before minutes are spent on a large component.
-    let server = Server::bind(addresses, http(&options))?;
+    let server = Server::bind(&addresses.listen, http(&options))?;
+    let watched = addresses.status.as_ref().map(status::bind).transpose()?;
+    let places = Places {
+        apps: urls(&server),
+        status: watched.as_ref().and_then(|server| urls(server).pop()),
+    };
+    let status = Status::default();
+    let watched = watched.map(|server| Watched::begin(server, status.clone()));
+    let served = serve_apps(options, files, server, &places, status, stop, format).await;
+    // It goes last: it says that the server drains, and that it is alive.
+    if let Some(watched) = watched {
+        watched.end().await;
+    }
+    served
+}
+
+/// From the components to the end of their last instance.
+async fn serve_apps(
+    options: ServeOptions,
+    files: Vec<AppFile>,
+    server: Server,
+    places: &Places,
+    status: Status,
+    mut stop: Stop,
+    format: LogFormat,
+) -> anyhow::Result<()> {
     let options = Arc::new(options);
     let loading = tokio::task::spawn_blocking({
-        let options = Arc::clone(&options);
-        move || load(&options, &files)
+        let (options, status) = (Arc::clone(&options), status.clone());
+        move || load(&options, &files, &status)
     });
     let (runtime, apps) = tokio::select! {
         loaded = loading => loaded??,
         () = stop.one() => return Ok(()),
     };
     let site = Site::new(apps.clone()).map_err(Usage::of)?;
-    announce(&options, &server, &runtime, &apps, format);
-    let drained = server.serve(site, stop.requested()).await?;
+    announce(&options, places, &runtime, &apps, format);
+    let stopped = async {
+        // The server listens to this from the moment that it accepts.
+        status.serving();
+        stop.requested().await;
+        status.draining();
+    };
+    let drained = server.serve(site, stopped).await?;
     if drained.cut > 0 {
         tracing::warn!(
             "{} requests were cut off: the graceful timeout was over",
@@ -218,9 +250,17 @@ fn default_cache_dir() -> Option<PathBuf> {
 }
 
 /// Makes the runtime and compiles the components, which may take a while.
-fn load(options: &ServeOptions, files: &[AppFile]) -> anyhow::Result<(Runtime, Vec<App>)> {
+fn load(
+    options: &ServeOptions,
+    files: &[AppFile],
+    status: &Status,
+) -> anyhow::Result<(Runtime, Vec<App>)> {
     let limits = limits(options);
     let runtime = runtime(options, &limits, files.len())?;
+    status.numbers({
+        let runtime = runtime.clone();
+        move || numbers(&runtime)
+    });
     let apps = files
         .iter()
         .map(|file| {
@@ -273,12 +313,39 @@ fn pairs(pairs: &[Pair]) -> Vec<(String, String)> {
         .collect()
 }
 
-fn addresses(options: &ServeOptions) -> Result<Vec<Address>, Usage> {
-    let parse = |text: &str| text.parse().map_err(Usage::of);
-    if options.listen.is_empty() {
-        return Ok(vec![parse(LISTEN)?]);
+/// Where to listen, as it was asked for.
+struct Addresses {
+    listen: Vec<Address>,
+    status: Option<Address>,
+}
+
+impl Addresses {
+    fn of(options: &ServeOptions) -> Result<Self, Usage> {
+        let parse = |text: &str| text.parse().map_err(Usage::of);
+        let listen = match options.listen.as_slice() {
+            [] => vec![parse(LISTEN)?],
+            some => some
+                .iter()
+                .map(|text| parse(text))
+                .collect::<Result<_, _>>()?,
+        };
+        let status = options.status_listen.as_deref().map(parse).transpose()?;
+        Ok(Self { listen, status })
     }
-    options.listen.iter().map(|text| parse(text)).collect()
+}
+
+/// Where it listens, as it is said, with the ports that the system chose.
+struct Places {
+    apps: Vec<String>,
+    status: Option<String>,
+}
+
+fn urls(server: &Server) -> Vec<String> {
+    let url = |address: &Address| match address {
+        Address::Tcp(address) => format!("http://{address}"),
+        Address::Unix(path) => format!("unix:{}", path.display()),
+    };
+    server.local_addrs().iter().map(url).collect()
 }
 
 fn http(options: &ServeOptions) -> HttpConfig {
@@ -310,28 +377,20 @@ fn http(options: &ServeOptions) -> HttpConfig {
 /// Says where the server listens, what it serves and what holds for it.
 fn announce(
     options: &ServeOptions,
-    server: &Server,
+    places: &Places,
     runtime: &Runtime,
     apps: &[App],
     format: LogFormat,
 ) {
-    let addresses: Vec<String> = server
-        .local_addrs()
-        .iter()
-        .map(|address| match address {
-            Address::Tcp(address) => format!("http://{address}"),
-            Address::Unix(path) => format!("unix:{}", path.display()),
-        })
-        .collect();
     match format {
-        LogFormat::Json => printer::json_line(&as_json(&addresses, runtime, apps)),
-        LogFormat::Combined => printer::lines(&as_text(options, &addresses, runtime, apps)),
+        LogFormat::Json => printer::json_line(&as_json(places, runtime, apps)),
+        LogFormat::Combined => printer::lines(&as_text(options, places, runtime, apps)),
     }
 }
 
 fn as_text(
     options: &ServeOptions,
-    addresses: &[String],
+    places: &Places,
     runtime: &Runtime,
     apps: &[App],
 ) -> Vec<String> {
@@ -373,8 +432,11 @@ fn as_text(
         "  memory   {total} for all instances; {}",
         runtime.allocator()
     ));
-    for address in addresses {
+    for address in &places.apps {
         lines.push(format!("  listens  {address}"));
+    }
+    if let Some(address) = &places.status {
+        lines.push(format!("  status   {address}"));
     }
     lines
 }
@@ -400,7 +462,7 @@ fn shown(mount: &Mount) -> &str {
     }
 }
 
-fn as_json(addresses: &[String], runtime: &Runtime, apps: &[App]) -> serde_json::Value {
+fn as_json(places: &Places, runtime: &Runtime, apps: &[App]) -> serde_json::Value {
     let apps: Vec<serde_json::Value> = apps
         .iter()
         .map(|app| {
@@ -437,7 +499,8 @@ fn as_json(addresses: &[String], runtime: &Runtime, apps: &[App]) -> serde_json:
         "target": "wasm_gw",
         "message": "serving",
         "version": SERVER_SOFTWARE,
-        "listens": addresses,
+        "listens": places.apps,
+        "status": places.status,
         "allocator": runtime.allocator().to_string(),
         "memory_total": runtime.memory_total(),
         "apps": apps,
