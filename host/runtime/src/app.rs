@@ -9,6 +9,7 @@ use wasm_gw_protocol::{Environ, Exchange, ResponseLimits};
 use wasmtime::Engine;
 use wasmtime_wasi::WasiCtx;
 
+use crate::breaker::Breaker;
 use crate::cache::{Cache, CacheUse};
 use crate::clock::Clock;
 use crate::component::{self, ComponentError};
@@ -25,6 +26,7 @@ use crate::guest_log::{GuestLog, GuestStream, Stream};
 use crate::instance::{self, State};
 use crate::limits::InstanceLimits;
 use crate::memory::{AppMemory, Hold, Memory, Purse};
+use crate::metrics::{AppMetrics, Gauges, Metrics};
 use crate::output::{Output, ResponseBody};
 use crate::queue::{Busy, Permit, Queue};
 use crate::scheduler::{Account, Scheduler};
@@ -46,6 +48,7 @@ struct RuntimeInner {
     ticker: Ticker,
     scheduler: Scheduler,
     memory: Memory,
+    metrics: Metrics,
     max_memory: usize,
 }
 
@@ -79,6 +82,7 @@ impl Runtime {
             cache,
             ticker: Ticker::new(),
             scheduler: Scheduler::new(),
+            metrics: Metrics::new(),
             memory: Memory::new(config.memory_total.unwrap_or_else(default_memory_total)),
             max_memory: config.max_memory,
         })))
@@ -98,6 +102,18 @@ impl Runtime {
     /// How many instances are alive now.
     pub fn instances(&self) -> usize {
         self.0.ticker.live()
+    }
+
+    /// All numbers in Prometheus' text format 0.0.4, as they are now.
+    pub fn metrics(&self) -> String {
+        let inner = &self.0;
+        inner.metrics.text(&Gauges {
+            live: inner.ticker.live(),
+            warm: engine::warm_slots(&inner.engine),
+            committed: inner.memory.taken() as u64,
+            budget: inner.memory.total() as u64,
+            run_queue: inner.scheduler.waiting(),
+        })
     }
 
     /// What all instances together may take, in bytes, by [`RuntimeConfig::memory_total`].
@@ -127,6 +143,8 @@ struct AppInner {
     queue: Queue,
     compiled: CacheUse,
     account: Arc<Account>,
+    breaker: Breaker,
+    metrics: AppMetrics,
     memory: AppMemory,
     /// What an instance takes of the server's memory before it has done anything, in bytes.
     start: usize,
@@ -187,6 +205,8 @@ impl App {
                 most,
             });
         }
+        inner.metrics.compiled(loaded.compiled);
+        let metrics = inner.metrics.app(&config.name);
         Ok(Self(Arc::new(AppInner {
             runtime: runtime.clone(),
             name: config.name.as_str().into(),
@@ -194,7 +214,9 @@ impl App {
             queue: Queue::new(config.concurrency, config.queue, config.queue_timeout),
             pre: loaded.pre,
             compiled: loaded.compiled,
-            account: Arc::new(Account::new(config.cores)),
+            account: Arc::new(Account::new(config.cores, metrics.clone())),
+            breaker: Breaker::new(),
+            metrics,
             memory: inner.memory.app(),
             start,
             config,
@@ -223,12 +245,30 @@ impl App {
         Arc::clone(&self.0.account)
     }
 
+    pub(crate) fn breaker(&self) -> &Breaker {
+        &self.0.breaker
+    }
+
+    pub(crate) fn metrics(&self) -> &AppMetrics {
+        &self.0.metrics
+    }
+
     pub(crate) fn scheduler(&self) -> &Scheduler {
         &self.0.runtime.0.scheduler
     }
 
     /// Waits for the right to an instance, and for the memory that it takes.
     pub(crate) async fn enter(&self) -> Result<Entry, Busy> {
+        let metrics = &self.0.metrics;
+        let begun = Instant::now();
+        let waiting = metrics.waiting();
+        let entered = self.enter_uncounted().await;
+        drop(waiting);
+        metrics.waited(begun.elapsed());
+        entered
+    }
+
+    async fn enter_uncounted(&self) -> Result<Entry, Busy> {
         let app = &*self.0;
         let patience = app.config.queue_timeout;
         let until = Instant::now().checked_add(patience);
@@ -266,7 +306,7 @@ impl App {
             Ok(provided) => provided,
             Err(why) => {
                 let failure = Failure::Unavailable(why.into());
-                let _ = job.head.send(asked.failed(&app.name, &failure));
+                let _ = job.head.send(asked.failed(&failure));
                 return;
             }
         };

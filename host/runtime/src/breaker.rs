@@ -73,8 +73,7 @@ impl Breaker {
             return true;
         }
         let mut state = self.lock();
-        let untried =
-            state.paths.len() < PATHS && !state.paths.contains(&self.keys.hash_one(path));
+        let untried = state.paths.len() < PATHS && !state.paths.contains(&self.keys.hash_one(path));
         let now = Instant::now();
         if untried && !self.works.load(Ordering::Relaxed) {
             return true;
@@ -113,7 +112,11 @@ impl Breaker {
         state.traps = state.traps.saturating_add(1);
         let since = *state.since.get_or_insert(now);
         let always = state.traps >= TRAPS && now.duration_since(since) >= OVER;
-        if always { self.switch_off(&mut state) } else { None }
+        if always {
+            self.switch_off(&mut state)
+        } else {
+            None
+        }
     }
 
     /// An instance could not be made since making it trapped, which no request has a part in.

@@ -94,6 +94,12 @@ pub(crate) fn build(config: &RuntimeConfig) -> wasmtime::Result<(Engine, Allocat
     }
 }
 
+/// How many slots of the pool keep memory from their last instance.
+pub(crate) fn warm_slots(engine: &Engine) -> usize {
+    let metrics = engine.pooling_allocator_metrics();
+    metrics.map_or(0, |pool| pool.unused_warm_memories() as usize)
+}
+
 pub(crate) fn base_config() -> Config {
     let mut config = Config::new();
     config

@@ -62,6 +62,8 @@ pub(crate) enum Failure {
     Client(BodyError),
     /// No instance was to be had.
     Unavailable(Cow<'static, str>),
+    /// The app always fails, and was not asked.
+    SwitchedOff,
     /// The server as a whole had no memory for what the guest handed over or asked for.
     Short(MemoryShort),
     /// The client has gone; nobody is there to be told.
@@ -169,6 +171,7 @@ impl fmt::Display for Failure {
             Failure::Expired(bound) => write!(f, "the guest was stopped: {bound}"),
             Failure::Client(fault) => write!(f, "reading the request failed: {fault}"),
             Failure::Unavailable(why) => write!(f, "no instance for this request: {why}"),
+            Failure::SwitchedOff => f.write_str("the app is switched off: it always fails"),
             Failure::Short(short) => write!(f, "the request was given up: {short}"),
             Failure::Gone => f.write_str("the client went away"),
         }

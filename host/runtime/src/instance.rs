@@ -33,6 +33,8 @@ pub(crate) struct State {
     /// client that has gone; it outranks what the guest then fails by (2.2).
     pub(crate) fault: Option<BodyError>,
     pub(crate) host_bytes: HostBytes,
+    /// The instance was made, and what it does now is what it was asked for.
+    pub(crate) instantiated: bool,
     /// The guest ended itself by `exit(0)`, after which it cannot be called again.
     pub(crate) exited: bool,
     /// What the last read had gathered. It is paid for until the next: it is copied into the guest
@@ -77,6 +79,7 @@ impl State {
             memory: parts.memory,
             fault: None,
             host_bytes: HostBytes::new(&limits, Arc::clone(&parts.purse)),
+            instantiated: false,
             exited: false,
             handed_over: 0,
             handles_paid: 0,

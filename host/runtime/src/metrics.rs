@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use prometheus::core::Collector;
@@ -338,6 +338,48 @@ impl Drop for OneApp {
     /// An app that is gone is not switched off.
     fn drop(&mut self) {
         self.breaker(false);
+    }
+}
+
+/// One request, from its head to the end of its answer, which is when this is dropped. Without a
+/// status by then, its client has left.
+pub(crate) struct Counted {
+    app: AppMetrics,
+    begun: Instant,
+    status: Option<StatusCode>,
+}
+
+impl AppMetrics {
+    /// A request begins now.
+    pub(crate) fn begin(&self) -> Counted {
+        Counted {
+            app: self.clone(),
+            begun: Instant::now(),
+            status: None,
+        }
+    }
+}
+
+impl Counted {
+    /// The head of its answer has this status.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let wall = self.begun.elapsed();
+        match self.status {
+            Some(status) => self.app.answered(status, wall),
+            None => self.app.gone(wall),
+        }
+    }
+}
+
+impl std::fmt::Debug for Counted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Counted").field(&self.status).finish()
     }
 }
 

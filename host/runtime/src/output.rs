@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use wasm_gw_protocol::{Head, Length, Send};
 
 use crate::clock::{Clock, Presence};
+use crate::metrics::Counted;
 
 /// Nobody listens any more.
 #[derive(Debug)]
@@ -119,7 +120,7 @@ impl Output {
     fn start(&mut self, head: Head) -> Result<(), Gone> {
         let (blocks, receiver) = mpsc::channel(1);
         let whole = Arc::new(AtomicBool::new(false));
-        let body = ResponseBody(match head.length {
+        let body = ResponseBody::of(match head.length {
             Length::None => Inner::Whole(Bytes::new()),
             length => Inner::Streaming {
                 blocks: receiver,
@@ -150,7 +151,11 @@ impl Output {
 /// It yields an error when the guest failed after the head was out. The server must then end the
 /// transfer so that the client can tell: no final chunk, or a reset.
 #[derive(Debug)]
-pub struct ResponseBody(Inner);
+pub struct ResponseBody {
+    inner: Inner,
+    /// Counts the request when its answer has ended.
+    counted: Option<Counted>,
+}
 
 #[derive(Debug)]
 enum Inner {
@@ -171,13 +176,25 @@ pub struct ResponseAborted;
 
 impl ResponseBody {
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self(Inner::Whole(bytes))
+        Self::of(Inner::Whole(bytes))
+    }
+
+    fn of(inner: Inner) -> Self {
+        Self {
+            inner,
+            counted: None,
+        }
+    }
+
+    /// The request is counted when this body is dropped.
+    pub(crate) fn counted(&mut self, request: Counted) {
+        self.counted = Some(request);
     }
 
     /// The guest is told that its client has gone when this body is dropped, if it still has to
     /// produce a part of it.
     pub(crate) fn attended_by(mut self, presence: Presence) -> Self {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Whole(_) => presence.no_longer_needed(),
             Inner::Streaming { client, .. } => *client = Some(presence),
         }
@@ -193,7 +210,7 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseAborted>>> {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Whole(bytes) => Poll::Ready(if bytes.is_empty() {
                 None
             } else {
@@ -214,7 +231,7 @@ impl Body for ResponseBody {
                 None if whole.load(Ordering::Acquire) => None,
                 None => {
                     // Once is enough: the next poll finds the body at its end.
-                    self.0 = Inner::Whole(Bytes::new());
+                    self.inner = Inner::Whole(Bytes::new());
                     Some(Err(ResponseAborted))
                 }
             }),
@@ -222,14 +239,14 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.inner {
             Inner::Whole(bytes) => bytes.is_empty(),
             Inner::Streaming { left, .. } => *left == Some(0),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.inner {
             Inner::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Inner::Streaming { left, .. } => {
                 left.map_or_else(SizeHint::default, SizeHint::with_exact)

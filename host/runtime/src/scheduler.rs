@@ -20,6 +20,7 @@ use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 use crate::fair::{AppId, Fair, Taken};
+use crate::metrics::AppMetrics;
 use crate::turn::Turn;
 
 /// The first turn of a request: as much as it may use where it arrived.
@@ -72,24 +73,25 @@ struct Queued {
 }
 
 /// One app, as the scheduler knows it.
-#[derive(Debug)]
 pub(crate) struct Account {
     id: AppId,
     /// Cores that its guests may use at once while others want to run.
     cores: usize,
     /// The processor time of its requests, as a moving average in nanoseconds.
     average: AtomicU64,
+    metrics: AppMetrics,
 }
 
 impl Account {
     /// An app that may use so many cores while others want to run: half of what there are if it
     /// does not say, and one at least.
-    pub(crate) fn new(cores: Option<usize>) -> Self {
+    pub(crate) fn new(cores: Option<usize>, metrics: AppMetrics) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             id: AppId(NEXT.fetch_add(1, Ordering::Relaxed)),
             cores: cores.unwrap_or_else(|| available_cores() / 2).max(1),
             average: AtomicU64::new(0),
+            metrics,
         }
     }
 
@@ -128,7 +130,9 @@ struct About {
 
 impl Drop for About {
     fn drop(&mut self) {
-        self.account.sample(self.turn.used());
+        let used = self.turn.used();
+        self.account.sample(used);
+        self.account.metrics.used_cpu(used);
     }
 }
 

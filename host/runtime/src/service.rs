@@ -87,7 +87,7 @@ impl Site {
                 drop(parts);
                 app.answer(environ, body, asked).await
             }
-            Err(refusal) => asked.failed("-", &Failure::Refused(refusal)),
+            Err(refusal) => asked.failed(&Failure::Refused(refusal)),
         }
     }
 
@@ -172,9 +172,30 @@ impl App {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        let mut counted = self.metrics().begin();
+        let mut response = self.answer_uncounted(environ, body, asked).await;
+        counted.answered(response.status());
+        response.body_mut().counted(counted);
+        response
+    }
+
+    async fn answer_uncounted<B>(
+        &self,
+        environ: Environ,
+        body: B,
+        mut asked: Asked,
+    ) -> Response<ResponseBody>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        asked.app = Some(self.clone());
+        if !self.breaker().lets_through(asked.uri.path()) {
+            return asked.failed(&Failure::SwitchedOff);
+        }
         let entry = match self.enter().await {
             Ok(entry) => entry,
-            Err(busy) => return asked.failed(self.name(), &Failure::Unavailable(busy.0)),
+            Err(busy) => return asked.failed(&Failure::Unavailable(busy.0)),
         };
         let turn = Arc::new(Turn::new(asked.cpu.clone()));
         let clock = Arc::new(Clock::start(self.limits(), Arc::clone(&turn)));
@@ -198,7 +219,7 @@ impl App {
             Ok(response) => response.map(|body| body.attended_by(client)),
             Err(_) => {
                 let lost = "the task of this request ended without an answer".to_owned();
-                asked.failed(self.name(), &Failure::Trap(lost))
+                asked.failed(&Failure::Trap(lost))
             }
         }
     }

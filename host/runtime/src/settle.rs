@@ -2,12 +2,14 @@
 //!
 //! Before the head is out, a failure is a page; after it, the transfer is given up.
 
-use http::{Method, Response, StatusCode, request};
+use http::{Method, Response, StatusCode, Uri, request};
 use wasm_gw_protocol::{
     BodyError, ConnInfo, CpuTime, Endpoint, Refusal, RequestId, RequestKind, Scheme, error_page,
     wants_json,
 };
 
+use crate::app::App;
+use crate::breaker::Switched;
 use crate::error::Failure;
 use crate::instance::State;
 use crate::output::ResponseBody;
@@ -18,6 +20,9 @@ pub(crate) struct Asked {
     pub(crate) request_id: RequestId,
     /// Where the processor time of its guest is counted.
     pub(crate) cpu: CpuTime,
+    pub(crate) uri: Uri,
+    /// The app that was asked, once that is known.
+    pub(crate) app: Option<App>,
     json: bool,
     kind: RequestKind,
 }
@@ -37,6 +42,8 @@ impl Asked {
                 .remove()
                 .unwrap_or_else(|| RequestId::from_bits(fastrand::u128(..))),
             cpu: parts.extensions.remove().unwrap_or_default(),
+            uri: parts.uri.clone(),
+            app: None,
             json: wants_json(&parts.headers),
             kind: RequestKind {
                 head: parts.method == Method::HEAD,
@@ -50,8 +57,8 @@ impl Asked {
     }
 
     /// The one place where a failure becomes a status, and where it is logged.
-    pub(crate) fn failed(&self, app: &str, failure: &Failure) -> Response<ResponseBody> {
-        report(app, &self.request_id, failure, false);
+    pub(crate) fn failed(&self, failure: &Failure) -> Response<ResponseBody> {
+        self.report(failure, false);
         let page = error_page(&refusal(failure), Some(&self.request_id), self.json);
         page.map(ResponseBody::whole)
     }
@@ -63,16 +70,80 @@ impl Asked {
         }
         state.log.flush();
         let failure = match outcome {
-            Ok(()) => return state.output.complete(),
+            Ok(()) => {
+                self.remember(None, state.instantiated);
+                return state.output.complete();
+            }
             Err(failure) => failure.by_client(state.fault.take(), state.output.is_closed()),
         };
+        self.remember(Some(&failure), state.instantiated);
         if state.output.is_waiting() && !matches!(failure, Failure::Gone) {
             // A client that has gone meanwhile needs no answer.
-            let _ = state.output.answer(self.failed(&state.app, &failure));
+            let _ = state.output.answer(self.failed(&failure));
         } else {
             let cut = state.output.is_streaming();
-            report(&state.app, &state.request_id, &failure, cut);
+            self.report(&failure, cut);
             state.output.abort();
+        }
+    }
+
+    /// What this says of the app: for its numbers, and for its breaker.
+    fn remember(&self, failure: Option<&Failure>, instantiated: bool) {
+        let Some(app) = &self.app else { return };
+        let (metrics, breaker) = (app.metrics(), app.breaker());
+        let switched = match failure {
+            None | Some(Failure::Exception(_) | Failure::Broken(_) | Failure::TooLarge(_)) => {
+                breaker.answered()
+            }
+            Some(Failure::Trap(_) | Failure::Exit(_) | Failure::Exhausted { .. }) => {
+                metrics.trapped();
+                if instantiated {
+                    breaker.trapped(self.uri.path())
+                } else {
+                    breaker.trapped_at_instantiation()
+                }
+            }
+            Some(Failure::Expired(_)) => {
+                metrics.timed_out();
+                None
+            }
+            Some(_) => None,
+        };
+        let Some(switched) = switched else { return };
+        metrics.breaker(switched == Switched::Off);
+        let app = app.name();
+        match switched {
+            Switched::Off => tracing::warn!(
+                %app,
+                "app {app} is switched off: {}. It is tried again once a second",
+                if instantiated {
+                    "all its requests trap"
+                } else {
+                    "making an instance traps"
+                },
+            ),
+            Switched::On => tracing::info!(%app, "app {app} answers again, and is switched on"),
+        }
+    }
+
+    /// The one log line of a failure. An application's is a warning; a client's is for whoever looks
+    /// for its request id; that a client left is in the access log.
+    fn report(&self, failure: &Failure, sent: bool) {
+        let app = self.app.as_ref().map_or("-", App::name);
+        let request_id = &self.request_id;
+        let aborted = if sent {
+            "; the response is cut off"
+        } else {
+            ""
+        };
+        match failure {
+            Failure::Gone | Failure::SwitchedOff => {
+                tracing::debug!(%app, %request_id, "{failure}");
+            }
+            Failure::Refused(_) | Failure::Client(_) => {
+                tracing::info!(%app, %request_id, "{failure}{aborted}");
+            }
+            _ => tracing::warn!(%app, %request_id, "{failure}{aborted}"),
         }
     }
 }
@@ -101,7 +172,7 @@ fn refusal(failure: &Failure) -> Refusal {
             StatusCode::INTERNAL_SERVER_ERROR
         }
         Failure::Trap(_) | Failure::Exit(_) | Failure::Exhausted { .. } => StatusCode::BAD_GATEWAY,
-        Failure::Unavailable(_) | Failure::Short(_) => {
+        Failure::Unavailable(_) | Failure::Short(_) | Failure::SwitchedOff => {
             let mut refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "");
             refusal.retry_after = Some(1);
             return refusal;
@@ -110,21 +181,4 @@ fn refusal(failure: &Failure) -> Refusal {
         Failure::Gone => StatusCode::INTERNAL_SERVER_ERROR,
     };
     Refusal::new(status, "")
-}
-
-/// The one log line of a failure. An application's is a warning; a client's is for whoever looks for
-/// its request id; that a client left is in the access log.
-fn report(app: &str, request_id: &RequestId, failure: &Failure, sent: bool) {
-    let aborted = if sent {
-        "; the response is cut off"
-    } else {
-        ""
-    };
-    match failure {
-        Failure::Gone => tracing::debug!(%app, %request_id, "{failure}"),
-        Failure::Refused(_) | Failure::Client(_) => {
-            tracing::info!(%app, %request_id, "{failure}{aborted}");
-        }
-        _ => tracing::warn!(%app, %request_id, "{failure}{aborted}"),
-    }
 }

@@ -259,7 +259,7 @@ fn load(
     let runtime = runtime(options, &limits, files.len())?;
     status.numbers({
         let runtime = runtime.clone();
-        move || numbers(&runtime)
+        move || runtime.metrics()
     });
     let apps = files
         .iter()

@@ -41,6 +41,7 @@ pub(crate) async fn run(
             return settle(store.data_mut(), Err(failure));
         }
     };
+    store.data_mut().instantiated = true;
     let app = instance.wasm_gw_gateway_app();
     match call(app, store, &clock, environ).await {
         Err(failure) => settle(store.data_mut(), Err(failure)),
