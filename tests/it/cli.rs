@@ -185,6 +185,10 @@ fn what_cannot_be_served_is_named() {
         &["hello.wasm", "--listen=unix:/nowhere/x"],
         &["cannot listen on unix:/nowhere/x"],
     );
+    check(
+        &["hello.wasm", "--status-listen=192.0.2.1:80"],
+        &["cannot listen on 192.0.2.1:80"],
+    );
 }
 
 #[test]
@@ -235,6 +239,10 @@ fn a_wrong_command_line_is_told_apart_by_its_code() {
     );
     check(
         &["hello.wasm", "--listen=foo"],
+        &["cannot listen on \"foo\"", "HOST:PORT or unix:PATH"],
+    );
+    check(
+        &["hello.wasm", "--status-listen=foo"],
         &["cannot listen on \"foo\"", "HOST:PORT or unix:PATH"],
     );
     check(

@@ -25,6 +25,7 @@
 //! - `response_framing`: how a response is framed for its client, and how a transfer breaks off.
 //! - `smoke`: one request through everything.
 //! - `start_response`: when it may be called, and what becomes of status and headers.
+//! - `status`: health, readiness and the numbers of the process, and when they are told.
 //! - `target`: request targets and Host.
 //! - `write`: the body as an application gives it, against the length it announced.
 #![allow(
@@ -57,5 +58,6 @@ mod recorder;
 mod response_framing;
 mod smoke;
 mod start_response;
+mod status;
 mod target;
 mod write;
