@@ -18,6 +18,8 @@ fn main() {
         ("preview1", preview1()),
         ("table_grow_100000", table_grow(100_000)),
         ("table_grow_most", table_grow(u32::MAX / 2)),
+        ("traps_at_start", traps_at_start()),
+        ("gigabyte_of_headers", gigabyte_of_headers()),
     ] {
         let path = folder.join(name).with_extension("wasm");
         fs::write(&path, bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -49,15 +51,48 @@ fn table_grow(elements: u32) -> Vec<u8> {
     )
 }
 
+/// Traps when it is instantiated, by its start function.
+fn traps_at_start() -> Vec<u8> {
+    component(
+        "(func $begin (unreachable)) (start $begin)",
+        "(unreachable)",
+    )
+}
+
+/// Hands over a thousand headers whose values are one and the same MiB of its memory, which a
+/// compiler's guest would have to have a thousand times.
+fn gigabyte_of_headers() -> Vec<u8> {
+    let work = r#"
+            (local $at i32)
+            (if (i32.eq (memory.grow (i32.const 16)) (i32.const -1)) (then (unreachable)))
+            (memory.fill (i32.const 1048576) (i32.const 97) (i32.const 1048576))
+            (local.set $at (i32.const 131072))
+            (loop $each
+                (i32.store (local.get $at) (i32.const 1048576))
+                (i32.store offset=4 (local.get $at) (i32.const 7))
+                (i32.store offset=8 (local.get $at) (i32.const 1048576))
+                (i32.store offset=12 (local.get $at) (i32.const 1048576))
+                (local.set $at (i32.add (local.get $at) (i32.const 16)))
+                (br_if $each (i32.lt_u (local.get $at) (i32.const 147456))))
+            (call $start (local.get $start_response) (i32.const 1024) (i32.const 6)
+                (i32.const 131072) (i32.const 1024)
+                (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+                (i32.const 0) (i32.const 0) (i32.const 0)
+                (i32.const 2048))
+            (unreachable)"#;
+    component("", work)
+}
+
 /// An application whose `app` does this and then answers "made by hand\n".
 ///
-/// The text may use the table `$table`.
-fn component(imports: &str, work: &str) -> Vec<u8> {
+/// The text may use the table `$table`, and begin with locals. The fields are imports first, then
+/// what else the module should have.
+fn component(fields: &str, work: &str) -> Vec<u8> {
     let text = format!(
         r#"(module
         (import "wasm-gw:gateway/types@0.1.0" "[method]start-response.start"
             (func $start (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
-        {imports}
+        {fields}
         (memory (export "memory") 16)
         (table $table 1 funcref)
         (global $free (mut i32) (i32.const 65536))
