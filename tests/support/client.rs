@@ -89,10 +89,7 @@ impl Client {
     pub async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self {
-            stream,
-            buffer: Vec::new(),
-        }
+        Self::over(stream)
     }
 
     /// Closes by a reset.
@@ -105,14 +102,19 @@ impl Client {
 impl Client<UnixStream> {
     pub async fn connect_unix(path: &Path) -> Self {
         let stream = UnixStream::connect(path).await.unwrap();
+        Self::over(stream)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Any stream.
+    pub fn over(stream: S) -> Self {
         Self {
             stream,
             buffer: Vec::new(),
         }
     }
-}
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.try_send(bytes.as_ref()).await.unwrap();
     }

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{Client, Response, eventually};
+use crate::metrics::Metrics;
+use crate::{Client, PATIENCE, Response, crowd, eventually};
 
 /// The binary, built beside the tests by the cargo that built them. A test has no other way to get
 /// the binary of another package.
@@ -80,12 +82,82 @@ impl Process {
         process
     }
 
+    /// `wasm-gw serve` with these arguments, in the folder of the guests, on a free port.
+    pub async fn of(arguments: &[&str]) -> Self {
+        let port = ["serve", "--listen=127.0.0.1:0"];
+        Self::serve(wasm_gw(port.iter().chain(arguments))).await
+    }
+
+    /// The same with another port for its status.
+    pub async fn with_status(arguments: &[&str]) -> Self {
+        let process = Self::of(&[&["--status-listen=127.0.0.1:0"], arguments].concat()).await;
+        process.says("  status ").await;
+        process
+    }
+
     /// Where it said that it listens.
     pub fn address(&self) -> SocketAddr {
-        let text = self.stderr();
-        let (_, rest) = text.split_once("http://").unwrap();
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
-        rest[..end.unwrap_or(rest.len())].parse().unwrap()
+        address_after(&self.stderr(), "listens")
+    }
+
+    /// Where its status is to be had.
+    pub fn status_address(&self) -> SocketAddr {
+        address_after(&self.stderr(), "  status ")
+    }
+
+    /// What it counts.
+    pub async fn metrics(&self) -> Metrics {
+        let answer = crowd::get(self.status_address(), "/metrics").await;
+        assert!(answer.status == 200 && answer.whole, "{answer:?}");
+        Metrics::parse(&answer.body())
+    }
+
+    /// Waits until what it counts fulfils a condition.
+    pub async fn counts(
+        &self,
+        what: &str,
+        patience: Duration,
+        condition: impl Fn(&Metrics) -> bool,
+    ) {
+        let begin = Instant::now();
+        loop {
+            let metrics = self.metrics().await;
+            if condition(&metrics) {
+                return;
+            }
+            assert!(
+                begin.elapsed() < patience,
+                "waited in vain for {what}: {metrics:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until no instance is left.
+    pub async fn is_empty(&self) {
+        self.counts("the end of all instances", PATIENCE, |metrics| {
+            metrics.gauge("instances_live") == 0.0
+        })
+        .await;
+    }
+
+    /// Its resident memory in MiB: now (`VmRSS`), or at the highest (`VmHWM`).
+    pub fn memory(&self, field: &str) -> u64 {
+        let status = std::fs::read_to_string(self.file("status")).unwrap();
+        let line = status.lines().find_map(|line| {
+            let value = line.strip_prefix(field)?.strip_prefix(':')?;
+            value.trim().strip_suffix(" kB")
+        });
+        line.unwrap().parse::<u64>().unwrap() >> 10
+    }
+
+    /// Forgets how much memory it has had: what the start took is no matter of the requests.
+    pub fn forget_peak(&self) {
+        std::fs::write(self.file("clear_refs"), "5").unwrap();
+    }
+
+    fn file(&self, name: &str) -> String {
+        format!("/proc/{}/{name}", self.child.id())
     }
 
     pub async fn connect(&self) -> Client {
@@ -109,10 +181,30 @@ impl Process {
 
     /// Waits until it has said this on stderr.
     pub async fn says(&self, part: &str) {
-        eventually(&format!("`{part}` on stderr"), || {
-            self.stderr().contains(part).then_some(())
+        self.says_times(part, 1).await;
+    }
+
+    /// Waits until it has said this on stderr, as often as this.
+    pub async fn says_times(&self, part: &str, count: usize) {
+        eventually(&format!("`{part}` on stderr {count} times"), || {
+            (self.said(part) >= count).then_some(())
         })
         .await;
+    }
+
+    /// How often it has said this on stderr.
+    pub fn said(&self, part: &str) -> usize {
+        self.stderr.count(part)
+    }
+
+    /// The line of the access log (in JSON) about this request, once it is written.
+    pub async fn access_log_of(&self, request_id: &str) -> serde_json::Value {
+        eventually("a line of the access log", || {
+            let log = self.stdout();
+            let line = log.lines().find(|line| line.contains(request_id))?;
+            Some(serde_json::from_str(line).unwrap())
+        })
+        .await
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -136,6 +228,14 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The first address behind this word.
+fn address_after(text: &str, word: &str) -> SocketAddr {
+    let (_, rest) = text.split_once(word).unwrap();
+    let (_, rest) = rest.split_once("http://").unwrap();
+    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
+    rest[..end.unwrap_or(rest.len())].parse().unwrap()
 }
 
 /// What comes out of a pipe, read by a thread so that it never fills.
@@ -162,6 +262,11 @@ impl Text {
             .unwrap_or_else(PoisonError::into_inner)
             .0
             .clone()
+    }
+
+    fn count(&self, part: &str) -> usize {
+        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        text.0.matches(part).count()
     }
 
     fn ended(&self) -> bool {

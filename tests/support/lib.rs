@@ -10,8 +10,10 @@
 pub mod alone;
 pub mod client;
 pub mod command;
+pub mod crowd;
 pub mod guests;
 pub mod log;
+pub mod metrics;
 pub mod raw;
 pub mod script;
 pub mod server;
@@ -24,17 +26,35 @@ pub use vars::Vars;
 
 use std::time::{Duration, Instant};
 
+use tokio::sync::{Mutex, MutexGuard};
+
 /// How long a test waits for what should happen at once: long enough for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits for a condition, not for a time.
-pub async fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub async fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, condition).await
+}
+
+/// The same with another patience, for what takes its time by design.
+pub async fn within<T>(
+    patience: Duration,
+    what: &str,
+    mut condition: impl FnMut() -> Option<T>,
+) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = condition() {
             return found;
         }
-        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
+        assert!(start.elapsed() < patience, "waited in vain for {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
+}
+
+/// A place that only one test at a time has: for those that take the whole machine, so that they
+/// do not spoil each other.
+pub async fn whole_machine() -> MutexGuard<'static, ()> {
+    static MACHINE: Mutex<()> = Mutex::const_new(());
+    MACHINE.lock().await
 }
