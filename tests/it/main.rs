@@ -5,12 +5,16 @@
 //! - `body_faults`: a body that does not arrive as it should.
 //! - `body`: reading a request's body.
 //! - `bounds_of_time`: the queue for an instance, the timeouts, and slow clients.
+//! - `breaker`: an app that never answers is switched off, and on again.
+//! - `budget`: what all guests take together has a bound, and so has each app's part in it.
 //! - `cache`: compiled code on disk: used, not trusted, swept.
 //! - `cli`: the command as a process: what it says, refuses, and how it ends.
 //! - `connection`: what a connection carries, until it closes or the server drains.
+//! - `disconnect`: what a guest that still works is told when its client goes, and when it is stopped.
 //! - `environ`: the variables of a request, one by one.
 //! - `errors`: what a client that asks wrongly is told.
 //! - `expect`: `Expect: 100-continue` and other expectations.
+//! - `fairness`: processor time: guests that never end keep nobody waiting, and are stopped.
 //! - `faults`: what a guest does wrong, what the client sees of it and what the log says.
 //! - `framing`: where a request ends, and what could make two readers differ.
 //! - `hand_made`: components that no compiler makes: an adapter's, and tables that grow.
@@ -38,12 +42,16 @@ mod blocks;
 mod body;
 mod body_faults;
 mod bounds_of_time;
+mod breaker;
+mod budget;
 mod cache;
 mod cli;
 mod connection;
+mod disconnect;
 mod environ;
 mod errors;
 mod expect;
+mod fairness;
 mod faults;
 mod framing;
 mod hand_made;
