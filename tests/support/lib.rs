@@ -32,22 +32,13 @@ use tokio::sync::{Mutex, MutexGuard};
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits for a condition, not for a time.
-pub async fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
-    within(PATIENCE, what, condition).await
-}
-
-/// The same with another patience, for what takes its time by design.
-pub async fn within<T>(
-    patience: Duration,
-    what: &str,
-    mut condition: impl FnMut() -> Option<T>,
-) -> T {
+pub async fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = condition() {
             return found;
         }
-        assert!(start.elapsed() < patience, "waited in vain for {what}");
+        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
