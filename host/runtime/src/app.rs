@@ -14,7 +14,7 @@ use crate::cache::{Cache, CacheUse};
 use crate::clock::Clock;
 use crate::component::{self, ComponentError};
 use crate::config::{AppConfig, RuntimeConfig};
-use crate::engine::{self, Allocator};
+use crate::engine::{Allocator, Engines, WarmSlot};
 use crate::error::Failure;
 use crate::grants::GrantError;
 use crate::guest::GatewayPre;
@@ -42,7 +42,7 @@ use crate::turn::Turn;
 pub struct Runtime(Arc<RuntimeInner>);
 
 struct RuntimeInner {
-    engine: Engine,
+    engines: Engines,
     allocator: Allocator,
     cache: Option<Cache>,
     ticker: Ticker,
@@ -67,8 +67,13 @@ impl Runtime {
     /// Even the engine without a pool cannot be made, as on a processor that wasmtime has no
     /// support for.
     pub fn new(config: RuntimeConfig) -> Result<Self, RuntimeError> {
-        let (engine, allocator) =
-            engine::build(&config).map_err(|error| RuntimeError(format!("{error:#}")))?;
+        let total = config.memory_total.unwrap_or_else(default_memory_total);
+        let (engines, allocator) =
+            Engines::new(&config, total).map_err(|error| RuntimeError(format!("{error:#}")))?;
+        let memory = Memory::new(total);
+        if let Allocator::Pooling { reset, .. } = &allocator {
+            memory.set_aside(engines.warm_memory(*reset));
+        }
         let cache = config.cache.and_then(|cache| match Cache::open(cache) {
             Ok(cache) => Some(cache),
             Err(error) => {
@@ -77,13 +82,13 @@ impl Runtime {
             }
         });
         Ok(Self(Arc::new(RuntimeInner {
-            engine,
+            ticker: Ticker::new(engines.all()),
+            engines,
             allocator,
             cache,
-            ticker: Ticker::new(),
             scheduler: Scheduler::new(),
             metrics: Metrics::new(),
-            memory: Memory::new(config.memory_total.unwrap_or_else(default_memory_total)),
+            memory,
             max_memory: config.max_memory,
         })))
     }
@@ -109,7 +114,7 @@ impl Runtime {
         let inner = &self.0;
         inner.metrics.text(&Gauges {
             live: inner.ticker.live(),
-            warm: engine::warm_slots(&inner.engine),
+            warm: inner.engines.warm_slots(),
             committed: inner.memory.taken() as u64,
             budget: inner.memory.total() as u64,
             run_queue: inner.scheduler.waiting(),
@@ -139,7 +144,8 @@ struct AppInner {
     config: AppConfig,
     name: Arc<str>,
     limits: Arc<InstanceLimits>,
-    pre: GatewayPre<State>,
+    roomy: GatewayPre<State>,
+    warm: Option<GatewayPre<State>>,
     queue: Queue,
     compiled: CacheUse,
     account: Arc<Account>,
@@ -196,7 +202,7 @@ impl App {
         }
         config.grants.check()?;
         let inner = &runtime.0;
-        let loaded = component::load(&inner.engine, inner.cache.as_ref(), &config.limits, bytes)?;
+        let loaded = component::load(&inner.engines, inner.cache.as_ref(), &config.limits, bytes)?;
         let start = instance::start_cost(loaded.initial_memory);
         let most = inner.memory.largest();
         if start > most {
@@ -212,7 +218,8 @@ impl App {
             name: config.name.as_str().into(),
             limits: Arc::new(config.limits.clone()),
             queue: Queue::new(config.concurrency, config.queue, config.queue_timeout),
-            pre: loaded.pre,
+            roomy: loaded.roomy,
+            warm: loaded.warm,
             compiled: loaded.compiled,
             account: Arc::new(Account::new(config.cores, metrics.clone())),
             breaker: Breaker::new(),
@@ -312,7 +319,7 @@ impl App {
         };
         let Entry { permit, memory } = job.entry;
         let purse = Arc::new(Purse::new(memory));
-        let engine = &app.runtime.0.engine;
+        let (engine, pre, _slot) = self.place();
         let parts = instance::Parts {
             app: Arc::clone(&app.name),
             request_id: asked.request_id.clone(),
@@ -337,11 +344,22 @@ impl App {
             input: Input::of_body(job.body, app.limits.memory, purse),
         };
         let settle = |state: &mut State, outcome| asked.settle(state, outcome);
-        gateway::run(&app.pre, &mut store, environ, settle).await;
+        gateway::run(pre, &mut store, environ, settle).await;
         store.data().log.flush();
         drop(store);
         // The place is free only when the instance is gone.
         drop(permit);
+    }
+
+    /// Where an instance is made: in a warm slot if one is free.
+    fn place(&self) -> (&Engine, &GatewayPre<State>, Option<WarmSlot<'_>>) {
+        let engines = &self.0.runtime.0.engines;
+        if let (Some(warm), Some(pre)) = (&engines.warm, &self.0.warm)
+            && let Some(slot) = warm.slot()
+        {
+            return (&warm.engine, pre, Some(slot));
+        }
+        (&engines.roomy, &self.0.roomy, None)
     }
 
     /// What an instance needs of the system: its grants, which were there at load and may be no
@@ -351,7 +369,7 @@ impl App {
         let wasi = self.wasi(log).map_err(|error| error.to_string())?;
         let ticking = runtime
             .ticker
-            .ticking(&runtime.engine)
+            .ticking()
             .map_err(|error| format!("the thread that interrupts guests cannot start: {error}"))?;
         Ok((wasi, ticking))
     }

@@ -121,6 +121,12 @@ impl Cache {
         Ok((component, used))
     }
 
+    /// The component once more, for another engine that runs the same code; none if the cache does
+    /// not have it (any more).
+    pub(crate) fn again(&self, engine: &Engine, bytes: &[u8]) -> Option<Component> {
+        self.find(engine, &entry_name(engine, bytes)).ok().flatten()
+    }
+
     fn find(&self, engine: &Engine, entry: &str) -> Result<Option<Component>, CacheError> {
         let (code, tag) = (named(entry, CODE), named(entry, TAG));
         let Some((mut file, _)) = self.folder.file(&code)? else {
@@ -224,6 +230,17 @@ fn map(engine: &Engine, file: &File, path: &Path) -> Result<Component, CacheErro
         path: path.to_owned(),
         message: format!("{error:#}"),
     })
+}
+
+/// The same compiled code for another engine, which must have the same settings.
+pub(crate) fn twin_of(component: &Component, engine: &Engine) -> wasmtime::Result<Component> {
+    let code = component.serialize()?;
+    #[expect(unsafe_code, reason = "wasmtime trusts what it is told to deserialize")]
+    // SAFETY: the bytes are what `Component::serialize` has just made; that the engine's settings are
+    // those they were made for is checked by wasmtime.
+    unsafe {
+        Component::deserialize(engine, &code)
+    }
 }
 
 /// A digest of the component and of everything that decides what it is compiled to.

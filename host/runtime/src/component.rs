@@ -7,7 +7,8 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 
-use crate::cache::{Cache, CacheUse, compile};
+use crate::cache::{Cache, CacheUse, compile, twin_of};
+use crate::engine::{Engines, Warm};
 use crate::guest::{GatewayPre, State, add_to_linker};
 use crate::limits::InstanceLimits;
 
@@ -111,7 +112,9 @@ fn exports(names: &[String]) -> String {
 
 /// A component that is ready to be instantiated.
 pub(crate) struct Loaded {
-    pub(crate) pre: GatewayPre<State>,
+    pub(crate) roomy: GatewayPre<State>,
+    /// For warm slots, if there are any and it fits into them.
+    pub(crate) warm: Option<GatewayPre<State>>,
     pub(crate) compiled: CacheUse,
     /// The linear memory that an instance begins with, in bytes; an upper bound where it has
     /// several of different sizes.
@@ -120,31 +123,54 @@ pub(crate) struct Loaded {
 
 /// Checks, compiles and links a component.
 pub(crate) fn load(
-    engine: &Engine,
+    engines: &Engines,
     cache: Option<&Cache>,
     limits: &InstanceLimits,
     bytes: &[u8],
 ) -> Result<Loaded, ComponentError> {
+    let invalid = |error: wasmtime::Error| ComponentError::Invalid(format!("{error:#}"));
     check_preamble(bytes)?;
+    let engine = &engines.roomy;
     let (component, compiled) = match cache {
         Some(cache) => cache.load(engine, bytes),
         None => compile(engine, bytes).map(|component| (component, CacheUse::None)),
     }
-    .map_err(|error| ComponentError::Invalid(format!("{error:#}")))?;
+    .map_err(invalid)?;
     check_names(engine, &component)?;
     let initial_memory = check_memory(&component, limits)?;
 
-    let mut linker = Linker::new(engine);
-    add_to_linker(&mut linker).map_err(|error| ComponentError::WrongType(format!("{error:#}")))?;
-    let pre = linker
-        .instantiate_pre(&component)
-        .and_then(GatewayPre::new)
-        .map_err(|error| ComponentError::WrongType(format!("{error:#}")))?;
+    let warm = match &engines.warm {
+        Some(warm) if Warm::fits(&component) => {
+            let twin = match compiled {
+                CacheUse::Hit | CacheUse::Stored => {
+                    cache.and_then(|cache| cache.again(&warm.engine, bytes))
+                }
+                CacheUse::None => None,
+            };
+            let twin = match twin {
+                Some(twin) => twin,
+                None => twin_of(&component, &warm.engine).map_err(invalid)?,
+            };
+            Some(link(&warm.engine, &twin)?)
+        }
+        _ => None,
+    };
     Ok(Loaded {
-        pre,
+        roomy: link(engine, &component)?,
+        warm,
         compiled,
         initial_memory,
     })
+}
+
+fn link(engine: &Engine, component: &Component) -> Result<GatewayPre<State>, ComponentError> {
+    let wrong_type = |error: wasmtime::Error| ComponentError::WrongType(format!("{error:#}"));
+    let mut linker = Linker::new(engine);
+    add_to_linker(&mut linker).map_err(wrong_type)?;
+    linker
+        .instantiate_pre(component)
+        .and_then(GatewayPre::new)
+        .map_err(wrong_type)
 }
 
 /// Tells a component from what people give by mistake, by its first eight bytes.

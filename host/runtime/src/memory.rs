@@ -32,6 +32,8 @@ pub(crate) struct Memory(Arc<Shared>);
 struct Shared {
     total: usize,
     taken: AtomicUsize,
+    /// What is taken for good.
+    set_aside: AtomicUsize,
     /// Requests that wait for room, so that giving back costs nothing while there are none.
     waiting: AtomicUsize,
     lines: Mutex<VecDeque<Line>>,
@@ -66,6 +68,7 @@ impl Memory {
         Self(Arc::new(Shared {
             total,
             taken: AtomicUsize::new(0),
+            set_aside: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             lines: Mutex::default(),
         }))
@@ -89,9 +92,16 @@ impl Memory {
         }
     }
 
+    /// Takes from the budget for good, for what belongs to no app.
+    pub(crate) fn set_aside(&self, bytes: usize) {
+        self.0.taken.fetch_add(bytes, Ordering::Relaxed);
+        self.0.set_aside.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// The most that one thing can take and ever be granted.
     pub(crate) fn largest(&self) -> usize {
-        self.0.total - self.0.total / RESERVE
+        let set_aside = self.0.set_aside.load(Ordering::Relaxed);
+        (self.0.total - self.0.total / RESERVE).saturating_sub(set_aside)
     }
 }
 

@@ -13,8 +13,9 @@ const TICK: Duration = Duration::from_millis(5);
 
 /// The thread that ticks the epoch, asleep while no instance is alive.
 ///
-/// It starts with the first instance and ends with the engine.
+/// It starts with the first instance and ends with the engines.
 pub(crate) struct Ticker {
+    engines: Vec<EngineWeak>,
     shared: Arc<TickerShared>,
 }
 
@@ -47,8 +48,10 @@ impl TickerShared {
 }
 
 impl Ticker {
-    pub(crate) fn new() -> Self {
+    /// One for these engines.
+    pub(crate) fn new<'a>(engines: impl Iterator<Item = &'a Engine>) -> Self {
         Self {
+            engines: engines.map(Engine::weak).collect(),
             shared: Arc::new(TickerShared {
                 live: AtomicUsize::new(0),
                 asleep: AtomicBool::new(true),
@@ -64,12 +67,12 @@ impl Ticker {
     /// # Errors
     ///
     /// The thread cannot be started. Without it no bound of time would hold.
-    pub(crate) fn ticking(&self, engine: &Engine) -> std::io::Result<Ticking> {
+    pub(crate) fn ticking(&self) -> std::io::Result<Ticking> {
         // Sequentially consistent on both sides: either the thread sees this instance before it
         // goes to sleep, or this sees that it sleeps.
         self.shared.live.fetch_add(1, Ordering::SeqCst);
         if self.shared.asleep.load(Ordering::SeqCst) {
-            self.wake(engine).inspect_err(|_| self.shared.leave())?;
+            self.wake().inspect_err(|_| self.shared.leave())?;
         }
         Ok(Ticking(Arc::clone(&self.shared)))
     }
@@ -91,7 +94,7 @@ impl Ticker {
     }
 
     #[cold]
-    fn wake(&self, engine: &Engine) -> std::io::Result<()> {
+    fn wake(&self) -> std::io::Result<()> {
         let mut state = self.shared.lock();
         self.shared.asleep.store(false, Ordering::SeqCst);
         if state.started {
@@ -99,10 +102,10 @@ impl Ticker {
             return Ok(());
         }
         let shared = Arc::clone(&self.shared);
-        let engine = engine.weak();
+        let engines = self.engines.clone();
         let started = std::thread::Builder::new()
             .name("wasm-gw-epoch".to_owned())
-            .spawn(move || tick(&shared, &engine));
+            .spawn(move || tick(&shared, &engines));
         // If it did not, the next instance tries again.
         state.started = started.is_ok();
         self.shared.asleep.store(!state.started, Ordering::SeqCst);
@@ -126,17 +129,18 @@ impl Drop for Ticking {
     }
 }
 
-fn tick(shared: &TickerShared, engine: &EngineWeak) {
+fn tick(shared: &TickerShared, engines: &[EngineWeak]) {
     /// Idle ticks before the thread goes to sleep: waking it costs a request more than a tick.
     const PATIENCE: u32 = 200;
     let mut idle = 0;
     loop {
         std::thread::sleep(TICK);
-        let Some(engine) = engine.upgrade() else {
-            return;
-        };
-        engine.increment_epoch();
-        drop(engine);
+        for engine in engines {
+            let Some(engine) = engine.upgrade() else {
+                return;
+            };
+            engine.increment_epoch();
+        }
         idle = match shared.live.load(Ordering::SeqCst) {
             0 => idle + 1,
             _ => 0,
