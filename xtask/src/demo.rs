@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::shell::{cargo, output, root, step};
-use crate::suite::{build_examples, guest_target};
-use crate::tools::{WASM, ensure_wasm_target};
+use crate::shell::{cargo, step, target_folder};
+use crate::suite::{build_examples, component};
+use crate::tools::ensure_wasm_target;
 
 /// When the demo ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,17 +27,8 @@ pub(crate) fn run(until: Until) -> Result<()> {
         "the host (the first time takes some minutes: wasmtime is large)",
         &mut cargo(".", &["build", "--locked", "--package", "wasm-gw"]),
     )?;
-    let component = guest_target("examples")
-        .join(WASM)
-        .join("release/hello.wasm");
-    let binary = output(&mut cargo(
-        ".",
-        &["metadata", "--no-deps", "--format-version", "1"],
-    ))
-    .ok()
-    .and_then(|metadata| target_folder(&metadata))
-    .unwrap_or_else(|| root().join("target"))
-    .join("debug/wasm-gw");
+    let component = component("examples", "hello");
+    let binary = target_folder().join("debug/wasm-gw");
     eprintln!("\n== serving {}", component.display());
     let mut server = std::process::Command::new(&binary)
         .arg("serve")
@@ -107,10 +98,4 @@ fn ask(address: &str) -> Result<String> {
         "not the body that was hoped for: {body:?}"
     );
     Ok(body.to_owned())
-}
-
-/// Where cargo builds to, out of its metadata.
-fn target_folder(metadata: &str) -> Option<std::path::PathBuf> {
-    let rest = metadata.split_once("\"target_directory\":\"")?.1;
-    Some(rest.split_once('"')?.0.into())
 }

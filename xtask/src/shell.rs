@@ -46,3 +46,16 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
+
+/// Where cargo builds the main workspace to.
+pub(crate) fn target_folder() -> PathBuf {
+    let metadata = output(&mut cargo(
+        ".",
+        &["metadata", "--no-deps", "--format-version", "1"],
+    ));
+    let said = metadata.ok().and_then(|metadata| {
+        let rest = metadata.split_once("\"target_directory\":\"")?.1;
+        Some(rest.split_once('"')?.0.into())
+    });
+    said.unwrap_or_else(|| root().join("target"))
+}

@@ -7,11 +7,14 @@ use crate::tidy;
 use crate::tools::{self, WASM};
 
 /// The workspaces beside the main one. Their guests are checked for the target they are made for.
-const GUEST_WORKSPACES: [(&str, &[&str]); 3] = [
+const GUEST_WORKSPACES: [(&str, &[&str]); 4] = [
     ("examples", &["--workspace"]),
+    (BENCH_GUESTS, &["--workspace"]),
     ("tests/guests", &["--examples"]),
     ("tests/conformance/rust", &["--examples"]),
 ];
+/// The guests of `cargo xtask bench`. The tests lint them and run nothing of it.
+pub(crate) const BENCH_GUESTS: &str = "benches/guests";
 /// Workspaces beside the main one that are for the host as well.
 const SDK: &str = "guest-sdk/rust";
 const COMPONENTS: &str = "tests/components";
@@ -154,13 +157,24 @@ pub(crate) fn guest_target(folder: &str) -> std::path::PathBuf {
 
 /// Builds the examples as a user would.
 pub(crate) fn build_examples() -> Result<()> {
+    build_guests("examples")
+}
+
+/// Builds the components of a workspace of guests, optimised.
+pub(crate) fn build_guests(folder: &str) -> Result<()> {
     step(
-        "examples",
+        folder,
         cargo(
-            "examples",
+            folder,
             &["build", "--locked", "--release", "--target", WASM],
         )
         .arg("--target-dir")
-        .arg(guest_target("examples")),
+        .arg(guest_target(folder)),
     )
+}
+
+/// Where [`build_guests`] put a component.
+pub(crate) fn component(folder: &str, name: &str) -> std::path::PathBuf {
+    let release = guest_target(folder).join(WASM).join("release");
+    release.join(format!("{name}.wasm"))
 }

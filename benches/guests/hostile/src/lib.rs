@@ -1,0 +1,130 @@
+//! Each way to be a bad neighbour, by path. The same ways stand in `proxy`, for `wasmtime serve`.
+//!
+//! | path | what it does |
+//! |---|---|
+//! | `/` | answers, like a good application |
+//! | `/spin` | spins inside `app` |
+//! | `/spin-body` | spins in the first `next` of its body |
+//! | `/spin-host` | spins in calls of the host |
+//! | `/sleep` | sleeps for a millisecond, for ever |
+//! | `/fill?mib=N` | fills N MiB by `memory.fill`, for ever |
+//! | `/bomb` | takes memory and touches it until there is none, and traps |
+//! | `/squat` | takes memory until there is none, and sleeps on it |
+//! | `/handles` | makes handles and keeps them |
+//! | `/keep` | makes the host keep bodies of 1 MiB |
+//! | `/header?mib=N` | answers with a header of N MiB: N fields that are one text |
+//! | `/log?mib=N` | writes N MiB of log, half to `wsgi.errors` and half to stderr, and answers |
+
+mod header;
+
+use std::hint::black_box;
+use std::io::Write;
+use std::time::Duration;
+
+use wasm_gw_guest::{Body, Environ, Error, Input, Result, StartResponse};
+
+const MIB: usize = 1 << 20;
+
+fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
+    match environ.path().as_str() {
+        "/" => {}
+        "/spin" => spin(),
+        "/spin-body" => {
+            start(&start_response)?;
+            return Ok(Body::iter(std::iter::from_fn(|| -> Option<String> {
+                spin()
+            })));
+        }
+        "/spin-host" => loop {
+            black_box(environ.method());
+        },
+        "/sleep" => loop {
+            std::thread::sleep(Duration::from_millis(1));
+        },
+        "/fill" => fill(mib(&environ, 64)),
+        "/bomb" => {
+            take_all();
+            // There is no more, so something else would fail soon.
+            std::process::abort()
+        }
+        "/squat" => {
+            take_all();
+            loop {
+                std::thread::sleep(Duration::from_secs(3600));
+            }
+        }
+        "/handles" => loop {
+            std::mem::forget(environ.copy());
+        },
+        "/keep" => {
+            let body = vec![b'x'; MIB];
+            loop {
+                std::mem::forget(Input::of_bytes(&body));
+            }
+        }
+        "/header" => header::start(&start_response, mib(&environ, 1024)),
+        "/log" => log(&environ, mib(&environ, 1024))?,
+        _ => return Err(Error::msg("no such behaviour")),
+    }
+    start(&start_response)?;
+    Ok("hostile\n".into())
+}
+
+fn start(start_response: &StartResponse) -> Result<()> {
+    start_response.start("200 OK", &[("Content-Type", "text/plain")])?;
+    Ok(())
+}
+
+/// The number in `?mib=`.
+fn mib(environ: &Environ, otherwise: usize) -> usize {
+    let query = environ.query();
+    let number = query.strip_prefix("mib=");
+    number
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(otherwise)
+}
+
+fn spin() -> ! {
+    let mut count = 0_u64;
+    loop {
+        count = black_box(count).wrapping_add(1);
+    }
+}
+
+/// The optimiser makes one `memory.fill` of each turn.
+fn fill(mib: usize) -> ! {
+    let mut memory = vec![0_u8; mib * MIB];
+    let mut with = 0_u8;
+    loop {
+        with = with.wrapping_add(1);
+        memory.fill(with);
+        black_box(&mut memory);
+    }
+}
+
+/// Takes and touches memory, a MiB at a time, until the host gives no more.
+fn take_all() {
+    loop {
+        let mut block: Vec<u8> = Vec::new();
+        if block.try_reserve_exact(MIB).is_err() {
+            return;
+        }
+        block.resize(MIB, 1);
+        std::mem::forget(black_box(block));
+    }
+}
+
+fn log(environ: &Environ, mib: usize) -> Result<()> {
+    let text = format!("{}\n", "x".repeat(1023)).repeat(1024);
+    let errors = environ.errors();
+    for number in 0..mib {
+        if number % 2 == 0 {
+            errors.write_str(&text);
+        } else {
+            std::io::stderr().write_all(text.as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+wasm_gw_guest::export!(app);
