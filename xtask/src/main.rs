@@ -1,9 +1,11 @@
-//! The project's own commands: `cargo xtask demo`, `cargo xtask test`, and what they are made of.
+//! The project's own commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`, and what
+//! they are made of.
 #![expect(
     clippy::print_stderr,
     reason = "a command for people says what it does"
 )]
 
+mod bench;
 mod demo;
 mod shell;
 mod suite;
@@ -16,6 +18,15 @@ const HELP: &str = "\
 cargo xtask demo           build the hello guest and the host, serve it, print a curl line
 cargo xtask demo --once    the same, ask once by itself, and stop
 cargo xtask test           everything that CI checks: formatting, lints, docs, licences, all tests
+cargo xtask bench WHAT     hostile guests against the server, and against `wasmtime serve`; WHAT is
+                           --fair (processor time), --bounded (memory), or both. With
+    --quick                short runs, for a first look
+    --rounds NUMBER        how often each scenario is run; the table has medians
+    --only NAME,NAME       some scenarios only
+    --server PATH          this build of wasm-gw, in place of a release build of the checkout
+    --no-wasmtime          without `wasmtime serve`
+    --wasmtime-options ..  further options for it, as in \"-W timeout=2s\"
+    --json FILE            all figures, too
 cargo xtask guests         build the examples for wasm32-wasip2
 cargo xtask tidy           the house rules that no compiler checks
 ";
@@ -27,6 +38,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(demo::Until::Stopped),
         ["demo", "--once"] => demo::run(demo::Until::Answered),
         ["test"] => suite::run(),
+        ["bench", options @ ..] => bench::run(options),
         ["guests"] => tools::ensure_wasm_target().and_then(|()| suite::build_examples()),
         ["tidy"] => tidy::run(),
         [] | ["help" | "--help" | "-h"] => {
