@@ -14,7 +14,7 @@ use super::attack::{Attack, tally};
 use super::http::ask;
 use super::load::{Run, size_of_answer, steady, wrk};
 use super::programs::{Family, Program};
-use super::report::{Verdict, median, mib};
+use super::report::{Verdict, median, mib, ratio};
 use super::servers::{Server, Setup, bytes_in};
 
 /// The budget, as the option and in bytes.
@@ -82,6 +82,11 @@ const SCENARIOS: [Scenario; 6] = [
         statuses: &["200", "503", "504"],
     },
 ];
+
+/// The names that `--only` may pick from.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    SCENARIOS.iter().map(|scenario| scenario.name)
+}
 
 /// How long and how often.
 #[derive(Clone, Copy)]
@@ -330,7 +335,7 @@ pub(crate) fn verdicts(rows: &[Row], extent: Extent) -> Vec<Verdict> {
             format!("{failed} failed, p99 {p99:.1} ms"),
             !has_ended && failed == 0 && p99 < P99_MS,
         );
-        let ratio = row.median(|round| round.after_rate / round.before_rate.max(1.0));
+        let ratio = row.median(|round| ratio(round.after_rate, round.before_rate));
         judge(
             format!("its rate is at least {:.0} % of before", AFTER * 100.0),
             format!("{:.0} %", ratio * 100.0),

@@ -13,7 +13,7 @@ use super::attack::{Attack, tally};
 use super::http::Answer;
 use super::load::{Run, size_of_answer, steady, wrk};
 use super::programs::{Family, Program};
-use super::report::{Verdict, median};
+use super::report::{Verdict, median, ratio};
 use super::servers::{Server, Setup};
 
 /// The least share of its own throughput that the victim should keep.
@@ -94,6 +94,11 @@ const SCENARIOS: [Scenario; 7] = [
     },
 ];
 
+/// The names that `--only` may pick from.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    SCENARIOS.iter().map(|scenario| scenario.name)
+}
+
 impl Scenario {
     const fn of(name: &'static str, what: &'static str, path: &'static str) -> Self {
         Self {
@@ -165,7 +170,7 @@ pub(crate) struct Summary {
     pub(crate) p99_ms: [(f64, f64); 3],
     pub(crate) latest_ms: Option<f64>,
     pub(crate) wrong: u64,
-    /// Why the attacked runs cannot be quoted.
+    /// Why a run cannot be quoted that the bounds are about.
     pub(crate) problem: Option<String>,
 }
 
@@ -349,14 +354,18 @@ fn summary(rounds: &[Round]) -> Summary {
         own_rate: of(&own(rate)),
         attacked_rate: of(&|round| rate(&round.attacked)),
         after_rate: of(&|round| rate(&round.after)),
-        kept: of(&|round| rate(&round.attacked) / own(rate)(round).max(1.0)),
+        kept: of(&|round| ratio(rate(&round.attacked), own(rate)(round))),
         p99_ms: p99s.map(|p99| (of(&own(p99)), of(&|round| p99(&round.attacked)))),
         latest_ms: rounds
             .iter()
             .filter_map(|round| round.latest_ms)
             .reduce(f64::max),
         wrong: rounds.iter().map(|round| round.wrong).sum(),
-        problem: rounds.iter().find_map(|round| round.attacked.problem()),
+        problem: rounds.iter().find_map(|round| {
+            let alone = round.before.problem();
+            let alone = alone.map(|problem| format!("before the attack: {problem}"));
+            alone.or_else(|| round.attacked.problem())
+        }),
     }
 }
 
@@ -441,4 +450,34 @@ pub(crate) fn verdicts(rows: &[Row]) -> Vec<Verdict> {
         }
     }
     verdicts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: Option<u16>, millis: u64) -> Answer {
+        Answer {
+            status,
+            after: Duration::from_millis(millis),
+            ended: status.is_some(),
+            refused: false,
+        }
+    }
+
+    #[test]
+    fn an_attacker_is_right_only_with_504_near_its_bound() {
+        let wrong = |status, millis| by_client(&[answer(status, millis)], Duration::from_secs(2)).1;
+        assert_eq!(wrong(Some(504), 2000), 0);
+        assert_eq!(wrong(Some(504), 2100), 0);
+        assert_eq!(wrong(Some(504), 2101), 1);
+        assert_eq!(wrong(Some(504), 1899), 1);
+        assert_eq!(wrong(Some(503), 2000), 1);
+        assert_eq!(wrong(None, 2000), 1);
+    }
+
+    #[test]
+    fn an_attack_without_answers_has_no_latest() {
+        assert_eq!(by_client(&[], Duration::from_secs(2)), (None, 0));
+    }
 }

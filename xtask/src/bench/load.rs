@@ -215,3 +215,45 @@ pub(crate) fn steady(
         problem: (failed > 0).then(|| format!("{failed} of {} failed", latencies.len())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured() -> Measured {
+        Measured {
+            micros: 1e6,
+            requests: 100,
+            bytes: 100 * 150 + 70,
+            connect: 0,
+            read: 0,
+            write: 0,
+            status: 0,
+            timeout: 0,
+            p50: 1000.0,
+            p99: 2000.0,
+            max: 3000.0,
+        }
+    }
+
+    #[test]
+    fn a_run_whose_answers_are_all_right_is_quoted() {
+        let run = judged(&measured(), 150, 8);
+        assert_eq!(run.problem, None);
+        assert!((run.rate - 100.0).abs() < 1e-9 && (run.p99_ms - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_run_with_one_wrong_answer_is_not_quoted() {
+        let with = |change: fn(&mut Measured)| {
+            let mut measured = measured();
+            change(&mut measured);
+            judged(&measured, 150, 8).problem
+        };
+        assert!(with(|measured| measured.status = 1).is_some());
+        assert!(with(|measured| measured.timeout = 1).is_some());
+        assert!(with(|measured| measured.bytes -= 71).is_some());
+        assert!(with(|measured| measured.bytes += 150 * 8).is_some());
+        assert!(with(|measured| measured.requests = 0).is_some());
+    }
+}

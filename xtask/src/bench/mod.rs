@@ -26,7 +26,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::suite::{BENCH_GUESTS, build_examples, build_guests};
 use crate::tools::ensure_wasm_target;
@@ -72,6 +72,14 @@ impl Options {
         }
         if !options.fair && !options.bounded {
             bail!("say what to measure: --fair, --bounded, or both");
+        }
+        let known: Vec<&str> = fair::names().chain(bounded::names()).collect();
+        for name in &options.only {
+            ensure!(
+                known.contains(&name.as_str()),
+                "there is no scenario {name}; there are {}",
+                known.join(", ")
+            );
         }
         Ok(options)
     }

@@ -81,6 +81,11 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
+/// A share; 0 of nothing, since what could not be measured has kept nothing.
+pub(crate) fn ratio(of: f64, whole: f64) -> f64 {
+    if whole > 0.0 { of / whole } else { 0.0 }
+}
+
 /// Bytes as people read them.
 pub(crate) fn mib(bytes: u64) -> String {
     format!("{} MiB", bytes >> 20)
@@ -246,7 +251,7 @@ fn bounded_table(rows: &[bounded::Row]) -> String {
             unless_ended(format!("{after:.0}")),
             unless_ended(format!(
                 "{:.0} %",
-                row.median(|round| round.after_rate / round.before_rate.max(1.0)) * 100.0
+                row.median(|round| ratio(round.after_rate, round.before_rate)) * 100.0
             )),
             counts(&row.answers()),
         ]
@@ -296,4 +301,27 @@ fn table(head: &[&str], body: impl Iterator<Item = Vec<String>>) -> String {
         text.push_str("|\n");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        let near = |values: &[f64], wanted: f64| (median(values.to_vec()) - wanted).abs() < 1e-9;
+        assert!(near(&[3.0, 1.0, 2.0], 2.0));
+        assert!(near(&[4.0, 1.0, 3.0, 2.0], 2.5));
+        assert!(near(&[], 0.0));
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let text = table(
+            &["a", "b"],
+            [vec!["long one".to_owned(), "1".to_owned()]].into_iter(),
+        );
+        let lengths: Vec<usize> = text.lines().map(str::len).collect();
+        assert_eq!(lengths, [lengths[0]; 3]);
+    }
 }
