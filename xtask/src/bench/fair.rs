@@ -271,9 +271,18 @@ fn one_round(program: &Program, scenario: &Scenario, time: Duration) -> Result<(
     // Past the first turn of each, which is the attack's beginning and not its course.
     thread::sleep(Duration::from_millis(500));
     let attacked = measure()?;
-    let answers = attack.finish(limit.unwrap_or(Duration::from_secs(1)));
+    let answers = attack.finish(limit.unwrap_or(Duration::from_secs(3)));
     thread::sleep(Duration::from_millis(300));
-    let after = measure()?;
+    // Where nobody is served any more, as after an attack that never ends, once is enough.
+    let full = wrk(server.address, &victims, size, 64, time)?;
+    let after = if full.problem.is_some() {
+        Victim {
+            full,
+            ..Victim::default()
+        }
+    } else {
+        measure()?
+    };
     let (latest_ms, wrong) = if by_processor {
         by_access_log(&server, &answers)?
     } else if is_gateway {

@@ -85,9 +85,10 @@ pub(crate) fn wrk(
     if paths.len() > 1 {
         command.args(paths);
     }
-    let Some(text) = bounded_output(&mut command, time + Duration::from_secs(20))? else {
+    let Some(text) = bounded_output(&mut command, time + Duration::from_secs(5))? else {
+        // It waits for a first connection before it measures anything.
         return Ok(Run {
-            problem: Some("wrk itself hung".to_owned()),
+            problem: Some("no connection".to_owned()),
             ..Run::default()
         });
     };

@@ -45,7 +45,11 @@ pub(crate) struct Program {
 impl Program {
     fn new(family: Family, binary: PathBuf, options: Vec<String>) -> Result<Self> {
         let version = output(Command::new(&binary).arg("--version"))?;
-        let help = output(Command::new(&binary).args(["serve", "--help"]))?;
+        // A wasmtime of so few features has none.
+        let help = match family {
+            Family::Gateway => output(Command::new(&binary).args(["serve", "--help"]))?,
+            Family::Wasmtime => String::new(),
+        };
         Ok(Self {
             family,
             binary,
