@@ -152,7 +152,8 @@ fn a_large_body_streams_out_in_bounded_memory() {
             client.skip(1).await;
             let rise = rise();
             client.skip((1 << 30) - 1).await;
-            assert!(rise.mib() < 16, "{} MiB", rise.mib());
+            // A block in the guest, one on its way out of it, one that waits, one that is sent.
+            assert!(rise.mib() < 24, "{} MiB", rise.mib());
         });
     }
 }

@@ -461,7 +461,7 @@ async fn one_app_cannot_take_the_last_eighth() {
     }
     // The others have it.
     for _ in 0..20 {
-        for target in ["/hello", "/cpu?ms=1", "/grow_memory?until=8"] {
+        for target in ["/hello", "/cpu?ms=1", "/grow_memory?until=4"] {
             let answer = crowd::get(process.address(), target).await;
             assert_eq!(answer.status, 200, "{target}: {answer:?}");
             assert!(answer.took < NEIGHBOUR, "{target}: {answer:?}");

@@ -88,8 +88,9 @@ async fn s41_each_guest_is_told_at_its_next_call_and_closed_once() {
             ("by=empty", When::BeforeTheHead, HALF_A_BODY, None),
             ("by=read", When::BeforeTheHead, HALF_A_BODY, Some(READ)),
             ("by=read", When::BeforeTheHead, HALF_A_CHUNK, Some(READ)),
-            ("by=line", When::InTheBody, HALF_A_BODY, Some(READ)),
-            ("by=line", When::InTheBody, HALF_A_CHUNK, Some(READ)),
+            // A line is out, so that the client may leave before the next is asked for.
+            ("by=line", When::InTheBody, HALF_A_BODY, None),
+            ("by=line", When::InTheBody, HALF_A_CHUNK, None),
         ] {
             number += 1;
             let mark = format!("m{number}.");
@@ -104,7 +105,7 @@ async fn s41_each_guest_is_told_at_its_next_call_and_closed_once() {
                 // Before it was closed, so it is there by now.
                 let said = process.said(&format!("{mark} {told}"));
                 assert_eq!(said, 1, "{what}: {}", process.stderr());
-            } else {
+            } else if query != "by=line" {
                 assert_eq!(process.said(&format!("{mark} told")), 0, "{what}");
             }
         }

@@ -6,6 +6,7 @@
 //! | 1 | it could not be done; one message on stderr says what, where and the mend. Also: ended by a second signal |
 //! | 2 | the command line or `wasm-gw.toml` is wrong |
 
+mod allocator;
 mod args;
 mod commands;
 mod manifest;
@@ -25,12 +26,8 @@ use crate::args::Args;
 use crate::manifest::ManifestError;
 use crate::usage::Usage;
 
-/// The system's own keeps what one thread has freed from the others and from the system, which a burst
-/// of large blocks shows: see `benches/README.md`.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::give_back_at_once();
     // clap prints its own usage errors, and ends with 2.
     let args = Args::try_parse()
         .map_err(with_tip)

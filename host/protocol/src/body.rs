@@ -15,14 +15,14 @@ use bytes::{Bytes, BytesMut};
 /// ones at the end of the body (for ever after, S20), or says [`NeedMore`]: nothing was
 /// taken, [`push`](InputBuffer::push) or [`end`](InputBuffer::end), then ask again.
 ///
-/// Bytes are handed out as slices of what was pushed, unless they lie across several
-/// pieces. Each byte is looked at once in the search for line ends, however small the
-/// pieces in which a line arrives.
+/// What arrives while nothing waits to be read is handed out as slices of what was pushed.
+/// What has to wait is copied together: a piece may be a small part of a large buffer, which
+/// it would keep alive. So what waits takes about as much memory as it has bytes. Each byte is
+/// looked at once in the search for line ends, however small the pieces in which a line arrives.
 #[derive(Clone, Debug, Default)]
 pub struct InputBuffer {
     pieces: VecDeque<Bytes>,
-    /// Small pieces after `pieces`, put together: a body that arrives byte by byte would
-    /// otherwise take more room for the pieces than for the bytes.
+    /// What came after `pieces`, in the making of the next one.
     tail: BytesMut,
     len: usize,
     ended: bool,
@@ -42,9 +42,7 @@ struct Scan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NeedMore;
 
-/// Pieces below this size are copied together.
-const SMALL: usize = 512;
-/// A tail of this size is a piece.
+/// The size of a piece that is copied together.
 const TAIL: usize = 16 * 1024;
 
 impl InputBuffer {
@@ -67,15 +65,23 @@ impl InputBuffer {
         if self.ended || data.is_empty() {
             return;
         }
+        let first = self.len == 0;
         self.len += data.len();
-        if data.len() < SMALL {
-            self.tail.extend_from_slice(&data);
-            if self.tail.len() >= TAIL {
+        if first {
+            self.pieces.push_back(data);
+            return;
+        }
+        let mut rest = &data[..];
+        while !rest.is_empty() {
+            if self.tail.is_empty() {
+                self.tail = BytesMut::with_capacity(TAIL);
+            }
+            let (now, later) = rest.split_at(rest.len().min(TAIL - self.tail.len()));
+            self.tail.extend_from_slice(now);
+            rest = later;
+            if self.tail.len() == TAIL {
                 self.close_tail();
             }
-        } else {
-            self.close_tail();
-            self.pieces.push_back(data);
         }
     }
 

@@ -49,6 +49,7 @@ struct RuntimeInner {
     scheduler: Scheduler,
     memory: Memory,
     metrics: Metrics,
+    instances: usize,
     max_memory: usize,
 }
 
@@ -71,9 +72,7 @@ impl Runtime {
         let (engines, allocator) =
             Engines::new(&config, total).map_err(|error| RuntimeError(format!("{error:#}")))?;
         let memory = Memory::new(total);
-        if let Allocator::Pooling { reset, .. } = &allocator {
-            memory.set_aside(engines.warm_memory(*reset));
-        }
+        memory.set_aside(engines.warm_memory());
         let cache = config.cache.and_then(|cache| match Cache::open(cache) {
             Ok(cache) => Some(cache),
             Err(error) => {
@@ -89,6 +88,7 @@ impl Runtime {
             scheduler: Scheduler::new(),
             metrics: Metrics::new(),
             memory,
+            instances: config.instances as usize,
             max_memory: config.max_memory,
         })))
     }
@@ -341,14 +341,14 @@ impl App {
         let environ = GuestEnviron {
             vars: job.environ,
             flags: self.run_flags(),
-            input: Input::of_body(job.body, app.limits.memory, purse),
+            input: Input::of_body(job.body, app.limits.memory, Arc::clone(&purse)),
         };
         let settle = |state: &mut State, outcome| asked.settle(state, outcome);
         gateway::run(pre, &mut store, environ, settle).await;
         store.data().log.flush();
         drop(store);
-        // The place is free only when the instance is gone.
-        drop(permit);
+        // Its memory and its place are free only when the instance is gone.
+        drop((purse, permit));
     }
 
     /// Where an instance is made: in a warm slot if one is free.
@@ -366,6 +366,12 @@ impl App {
     /// more, and the ticks that bound its time.
     fn provide(&self, log: &GuestLog) -> Result<(WasiCtx, Ticking), String> {
         let runtime = &self.0.runtime.0;
+        let instances = runtime.instances;
+        if runtime.ticker.live() >= instances {
+            return Err(format!(
+                "no room in the pool: all {instances} instances of all apps together are in use"
+            ));
+        }
         let wasi = self.wasi(log).map_err(|error| error.to_string())?;
         let ticking = runtime
             .ticker

@@ -5,6 +5,7 @@
 //! answered. An app that has answered once is therefore never switched off by what was asked of it,
 //! and while an app is off, paths that were not seen to trap are still tried.
 
+use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,8 +21,9 @@ const OVER: Duration = Duration::from_secs(5);
 /// While it is off, one request in this time is let through to see.
 const PROBE: Duration = Duration::from_secs(1);
 
-/// So many paths that trap are remembered. An app that fails at more is not tried at each new one.
-const PATHS: usize = 64;
+/// So many paths that trap are remembered. Those beyond them are tried each time, as if there were no
+/// breaker: a client that thinks of new paths must not hide the one that works.
+const PATHS: usize = 1024;
 
 /// One app's breaker.
 pub(crate) struct Breaker {
@@ -37,7 +39,9 @@ struct State {
     /// The first of them.
     since: Option<Instant>,
     /// The paths that trapped, hashed.
-    paths: Vec<u64>,
+    paths: HashSet<u64>,
+    /// Making an instance traps, whatever it is asked for.
+    whatever: bool,
     next_probe: Instant,
 }
 
@@ -57,7 +61,8 @@ impl Breaker {
             state: Mutex::new(State {
                 traps: 0,
                 since: None,
-                paths: Vec::new(),
+                paths: HashSet::new(),
+                whatever: false,
                 next_probe: Instant::now(),
             }),
         }
@@ -73,11 +78,10 @@ impl Breaker {
             return true;
         }
         let mut state = self.lock();
-        let untried = state.paths.len() < PATHS && !state.paths.contains(&self.keys.hash_one(path));
-        let now = Instant::now();
-        if untried && !self.works.load(Ordering::Relaxed) {
+        if !state.whatever && !state.paths.contains(&self.keys.hash_one(path)) {
             return true;
         }
+        let now = Instant::now();
         if now < state.next_probe {
             return false;
         }
@@ -93,7 +97,7 @@ impl Breaker {
         if !self.off.load(Ordering::Relaxed) {
             return None;
         }
-        let _state = self.lock();
+        self.lock().whatever = false;
         let was_off = self.off.swap(false, Ordering::Relaxed);
         was_off.then_some(Switched::On)
     }
@@ -106,8 +110,8 @@ impl Breaker {
         let mut state = self.lock();
         let now = Instant::now();
         let path = self.keys.hash_one(path);
-        if state.paths.len() < PATHS && !state.paths.contains(&path) {
-            state.paths.push(path);
+        if state.paths.len() < PATHS {
+            state.paths.insert(path);
         }
         state.traps = state.traps.saturating_add(1);
         let since = *state.since.get_or_insert(now);
@@ -121,11 +125,8 @@ impl Breaker {
 
     /// An instance could not be made since making it trapped, which no request has a part in.
     pub(crate) fn trapped_at_instantiation(&self) -> Option<Switched> {
-        // What it did before says nothing of it now.
-        self.works.store(false, Ordering::Relaxed);
         let mut state = self.lock();
-        // Nor is any path a better one.
-        state.paths.resize(PATHS, 0);
+        state.whatever = true;
         self.switch_off(&mut state)
     }
 
@@ -191,11 +192,13 @@ mod tests {
         hammer(&breaker, "/trap", 60, 2 * OVER).await;
         assert!(!breaker.lets_through("/trap"));
         assert!(breaker.lets_through("/"));
-        // But not each of very many.
-        for number in 0..PATHS {
+        // However many others did.
+        for number in 0..2 * PATHS {
             breaker.trapped(&format!("/{number}"));
         }
-        assert!(!breaker.lets_through("/new"));
+        assert!(!breaker.lets_through("/trap"));
+        assert!(breaker.lets_through("/"));
+        assert!(breaker.lock().paths.len() <= PATHS);
     }
 
     #[tokio::test(start_paused = true)]

@@ -30,9 +30,14 @@ const PARTS: u32 = 200;
 /// Address space of one linear memory: all that 32 bits can name, so that no access needs a check.
 const SLOT: usize = 4 << 30;
 
-/// Warm slots for each core, and for all of them.
-const WARM_PER_CORE: usize = 16;
-const WARM: usize = 127;
+/// Instances in warm slots at once, for each core.
+const WARM_PER_CORE: usize = 8;
+
+/// The slots of the warm pool. From this number on wasmtime divides a pool by threads (into as many
+/// parts as there are cores, 16 at most), so that each thread finds again the slot that it used last,
+/// which is in its cache: with one part for all, a small guest took half as long again.
+const WARM_POOL: usize = 128;
+const MOST_PARTS_OF_POOL: usize = 16;
 
 /// One part in so many of the server's memory is for warm slots.
 const WARM_SHARE: usize = 16;
@@ -100,7 +105,10 @@ pub(crate) struct Engines {
 /// The engine whose slots are kept warm.
 pub(crate) struct Warm {
     pub(crate) engine: Engine,
+    /// So many are used at once.
     slots: usize,
+    /// What they may keep of instances that have ended, in bytes.
+    keeps: usize,
     used: AtomicUsize,
 }
 
@@ -186,18 +194,20 @@ impl Engines {
     }
 
     /// What the warm slots may keep, in bytes.
-    pub(crate) fn warm_memory(&self, reset: Reset) -> usize {
-        let slots = self.warm.as_ref().map_or(0, |warm| warm.slots);
-        slots * warm_slot(reset)
+    pub(crate) fn warm_memory(&self) -> usize {
+        self.warm.as_ref().map_or(0, |warm| warm.keeps)
     }
 }
 
 /// The engine of warm slots, unless there is no memory for them.
 fn warm(config: &RuntimeConfig, reset: Reset, memory: usize) -> Option<Warm> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let slots = usize::min(cores * WARM_PER_CORE, WARM)
+    // In each part of the pool as many slots may have been used at once as in all together.
+    let parts = cores.min(MOST_PARTS_OF_POOL);
+    let slots = (cores * WARM_PER_CORE)
+        .min(WARM_POOL)
         .min(config.instances as usize)
-        .min(memory / WARM_SHARE / warm_slot(reset));
+        .min(memory / WARM_SHARE / (parts * warm_slot(reset)));
     if slots == 0 {
         return None;
     }
@@ -210,6 +220,7 @@ fn warm(config: &RuntimeConfig, reset: Reset, memory: usize) -> Option<Warm> {
         Ok(engine) => Some(Warm {
             engine,
             slots,
+            keeps: usize::min(parts * slots, WARM_POOL) * warm_slot(reset),
             used: AtomicUsize::new(0),
         }),
         Err(error) => {
@@ -263,7 +274,8 @@ fn roomy_pool(config: &RuntimeConfig) -> PoolingAllocationConfig {
 }
 
 fn warm_pool(config: &RuntimeConfig, reset: Reset, slots: usize) -> PoolingAllocationConfig {
-    let slots = u32::try_from(slots).unwrap_or(u32::MAX);
+    let unused = u32::try_from(slots).unwrap_or(u32::MAX);
+    let slots = u32::try_from(WARM_POOL).unwrap_or(u32::MAX);
     let mut pool = pool(slots);
     pool.total_memories(slots.saturating_mul(WARM_MEMORIES))
         .total_tables(slots.saturating_mul(WARM_TABLES))
@@ -271,7 +283,7 @@ fn warm_pool(config: &RuntimeConfig, reset: Reset, slots: usize) -> PoolingAlloc
         .max_tables_per_component(WARM_TABLES)
         .max_tables_per_module(WARM_TABLES)
         .max_memories_per_module(WARM_MEMORIES)
-        .max_unused_warm_slots(slots)
+        .max_unused_warm_slots(unused)
         .table_keep_resident(KEPT_OF_TABLES);
     match reset {
         // What stays resident is written over only where it is dirty, so keeping it is cheap in time;

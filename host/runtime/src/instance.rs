@@ -2,10 +2,11 @@
 //! the guest's imports. Nothing in it outlives the request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasm_gw_protocol::{BodyError, Exchange, RequestId, Send};
 use wasmtime::component::{Resource, ResourceTable};
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime::{CallHook, Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::clock::Clock;
@@ -45,7 +46,44 @@ pub(crate) struct State {
     purse: Arc<Purse>,
     limiter: Limiter,
     turn: Arc<Turn>,
+    crossings: Crossings,
 }
+
+/// Where a call into the guest stands.
+///
+/// What the guest returns is copied into the host before the guest is called once more, to free its
+/// own copy (`post-return`), and only then handed to us. While that second part runs the copy is
+/// nobody's: it is in no account yet.
+#[derive(Debug, Default)]
+struct Crossings {
+    /// Calls into the guest within one another.
+    depth: u32,
+    /// Calls into the guest, one after the other, since we last began one.
+    entries: u32,
+}
+
+impl Crossings {
+    fn cross(&mut self, hook: CallHook) {
+        match hook {
+            CallHook::CallingWasm => {
+                if self.depth == 0 {
+                    self.entries += 1;
+                }
+                self.depth += 1;
+            }
+            CallHook::ReturningFromWasm => self.depth = self.depth.saturating_sub(1),
+            CallHook::CallingHost | CallHook::ReturningFromHost => {}
+        }
+    }
+
+    /// Whether the guest has returned and only cleans up.
+    fn is_after_return(&self) -> bool {
+        self.entries > 1
+    }
+}
+
+/// What cleaning up after a call may take, in the turn in which the call returned.
+const AFTER_RETURN: Duration = Duration::from_millis(50);
 
 /// What a [`State`] is made from.
 pub(crate) struct Parts {
@@ -86,6 +124,7 @@ impl State {
             limiter: Limiter::new(&limits, Arc::clone(&parts.purse)),
             purse: parts.purse,
             turn: parts.turn,
+            crossings: Crossings::default(),
             limits,
         }
     }
@@ -144,10 +183,25 @@ impl State {
         Ok(())
     }
 
+    /// A call into the guest begins now.
+    pub(crate) fn begin_call(&mut self) {
+        self.crossings = Crossings::default();
+    }
+
     /// Called when the guest has run for a tick: it has had its turn, unless a bound is passed.
     fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
         self.clock.check_running()?;
         self.pay_for_wasi()?;
+        if self.crossings.is_after_return() {
+            // What it returned must come into our hands before others run.
+            return if self.turn.running() < AFTER_RETURN {
+                Ok(UpdateDeadline::Continue(1))
+            } else {
+                Err(wasmtime::Error::msg(
+                    "the guest took too long to clean up after a call",
+                ))
+            };
+        }
         Ok(if self.turn.is_used_up() {
             UpdateDeadline::YieldCustom(1, Box::pin(self.turn.give_up()))
         } else {
@@ -191,6 +245,10 @@ pub(crate) fn store(engine: &Engine, parts: Parts) -> Store<State> {
     // to refuse a host resource, in a way that can be told apart.
     store.set_max_component_handles(handles.saturating_mul(2));
     store.set_epoch_deadline(1);
+    store.call_hook(|mut context, hook| {
+        context.data_mut().crossings.cross(hook);
+        Ok(())
+    });
     store.epoch_deadline_callback(|mut context| context.data_mut().tick());
     store
 }

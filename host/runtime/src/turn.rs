@@ -52,7 +52,7 @@ impl Turn {
     }
 
     /// What the poll in progress on this thread has taken so far.
-    fn running(&self) -> Duration {
+    pub(crate) fn running(&self) -> Duration {
         let since = thread_cpu().saturating_sub(self.began.load(Ordering::Relaxed));
         Duration::from_nanos(since)
     }

@@ -154,18 +154,32 @@ fn r2_2_all_ways_of_reading_share_one_buffer() {
 }
 
 #[test]
-fn large_pieces_are_handed_out_without_a_copy() {
-    let piece = Bytes::from(vec![b'x'; 4 * SMALL]);
+fn what_is_awaited_is_handed_out_without_a_copy() {
+    let piece = Bytes::from(vec![b'x'; 400]);
     let mut buffer = InputBuffer::new();
     buffer.push(piece.clone());
-    buffer.push(Bytes::from_static(b"small"));
-    let half = buffer
-        .take_exact(Some(2 * SMALL as u64))
-        .expect("it is there");
+    let half = buffer.take_exact(Some(200)).expect("it is there");
     assert_eq!(half.as_ptr(), piece.as_ptr());
     let rest = buffer.take_some(u64::MAX).expect("it is there");
-    assert_eq!(rest.as_ptr(), piece[2 * SMALL..].as_ptr());
-    assert_takes!(buffer.take_some(u64::MAX), Some("small"));
+    assert_eq!(rest.as_ptr(), piece[200..].as_ptr());
+    buffer.push(piece.clone());
+    let whole = buffer.take_some(u64::MAX).expect("it is there");
+    assert_eq!(whole.as_ptr(), piece.as_ptr());
+}
+
+#[test]
+fn what_waits_keeps_no_larger_buffer_alive() {
+    // As a server reads: each piece is a part of a buffer of its own.
+    let mut buffer = InputBuffer::new();
+    buffer.push(Bytes::from_static(b"first"));
+    for size in [1, 600, TAIL, 3 * TAIL] {
+        let large = Bytes::from(vec![b'x'; 10 * TAIL]);
+        buffer.push(large.slice(..size));
+        assert!(large.is_unique(), "{size}");
+    }
+    let rest = buffer.take_exact(Some(5 + 1 + 600 + 4 * TAIL as u64));
+    assert_eq!(rest.map(|rest| rest.len()), Ok(606 + 4 * TAIL));
+    assert!(buffer.is_empty());
 }
 
 #[test]
@@ -193,10 +207,10 @@ fn no_byte_is_searched_twice_for_a_line_end() {
     assert_eq!(buffer.scan.total, 2 * TAIL - 7);
     assert!(buffer.take_some(3).is_ok());
     assert_eq!(buffer.scan.total, 2 * TAIL - 10);
-    buffer.push(Bytes::from(vec![b'y'; SMALL]));
+    buffer.push(Bytes::from(vec![b'y'; 600]));
     buffer.push(Bytes::from_static(b"\nz"));
     let line = buffer.take_line(None).expect("a line");
-    assert_eq!(line.len(), 2 * TAIL - 10 + SMALL + 1);
+    assert_eq!(line.len(), 2 * TAIL - 10 + 600 + 1);
     assert_eq!(buffer.scan.total, 0);
     buffer.end();
     assert_takes!(buffer.take_line(None), Some("z"));

@@ -104,6 +104,7 @@ async fn call(
 ) -> Result<Body, Failure> {
     let (environ, start_response) = handles(store.data_mut(), environ)
         .map_err(|error| Failure::of_call(&error, store.data().refused()))?;
+    store.data_mut().begin_call();
     let called = timed(clock, app.call_app(&mut *store, environ, start_response)).await;
     store.data_mut().exchange.returned();
     match called {
@@ -224,6 +225,7 @@ async fn pull(
         }
         // A guest that yields empty blocks for ever must not keep its thread (M3).
         tokio::task::consume_budget().await;
+        store.data_mut().begin_call();
         let next = timed(clock, app.blocks().call_next(&mut *store, blocks)).await;
         let state = store.data_mut();
         let block = match next {
@@ -259,6 +261,7 @@ fn broken(broken: Broken) -> Pulled {
 /// Calls `close` once and drops the handle. The response has ended by now, so what goes wrong here
 /// is for the log only.
 async fn close(app: &Guest, store: &mut Store<State>, clock: &Clock, blocks: ResourceAny) {
+    store.data_mut().begin_call();
     let closed = timed(clock, app.blocks().call_close(&mut *store, blocks)).await;
     let failure = match closed {
         Ok(Ok(())) => None,
@@ -273,6 +276,7 @@ async fn close(app: &Guest, store: &mut Store<State>, clock: &Clock, blocks: Res
         store.data().log_close(&failure);
     }
     // Without this the guest's destructor does not run.
+    store.data_mut().begin_call();
     if let Err(error) = timed(clock, blocks.resource_drop_async(&mut *store)).await {
         let failure = Failure::of_call(&error, store.data().refused());
         store.data().log_close(&failure);
