@@ -220,7 +220,9 @@ async fn bodies_that_guests_gather_stay_within_the_budget() {
 #[tokio::test]
 async fn blocks_that_nobody_reads_stay_within_the_budget() {
     let _alone = whole_machine().await;
-    let attack = Attack::on(&["gigabyte", "start_response"], &["--queue-timeout=500ms"]).await;
+    // A guest that is told again and again goes on for its grace.
+    let options = ["--queue-timeout=500ms", "--disconnect-grace=20ms"];
+    let attack = Attack::on(&["gigabyte", "start_response"], &options).await;
     for target in [
         "/gigabyte?block=1048576",
         "/gigabyte?block=16777216",

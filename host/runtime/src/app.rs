@@ -1,6 +1,7 @@
 //! The runtime and its apps: what is loaded once, and what each request takes from it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use http::Response;
 use tokio::sync::oneshot;
@@ -146,6 +147,7 @@ struct AppInner {
     limits: Arc<InstanceLimits>,
     roomy: GatewayPre<State>,
     warm: Option<GatewayPre<State>>,
+    warm_slots: AtomicUsize,
     queue: Queue,
     compiled: CacheUse,
     account: Arc<Account>,
@@ -220,6 +222,7 @@ impl App {
             queue: Queue::new(config.concurrency, config.queue, config.queue_timeout),
             roomy: loaded.roomy,
             warm: loaded.warm,
+            warm_slots: AtomicUsize::new(0),
             compiled: loaded.compiled,
             account: Arc::new(Account::new(config.cores, metrics.clone())),
             breaker: Breaker::new(),
@@ -303,23 +306,26 @@ impl App {
     pub(crate) async fn run(self, job: Job) {
         let app = &*self.0;
         let asked = job.asked;
+        // It may have waited for its first turn.
+        if job.head.is_closed() {
+            return;
+        }
+        if let Err(bound) = job.clock.check() {
+            return asked.refuse(job.head, &Failure::Expired(bound));
+        }
         let log = GuestLog::new(
             Arc::clone(&app.name),
             asked.request_id.clone(),
             app.limits.log_bytes,
         );
         // What the system does not give now it may give to the next request.
-        let (wasi, _ticking) = match self.provide(&log) {
+        let (wasi, ticking) = match self.provide(&log) {
             Ok(provided) => provided,
-            Err(why) => {
-                let failure = Failure::Unavailable(why.into());
-                let _ = job.head.send(asked.failed(&failure));
-                return;
-            }
+            Err(why) => return asked.refuse(job.head, &Failure::Unavailable(why.into())),
         };
         let Entry { permit, memory } = job.entry;
         let purse = Arc::new(Purse::new(memory));
-        let (engine, pre, _slot) = self.place();
+        let (engine, pre, slot) = self.place();
         let parts = instance::Parts {
             app: Arc::clone(&app.name),
             request_id: asked.request_id.clone(),
@@ -347,15 +353,19 @@ impl App {
         gateway::run(pre, &mut store, environ, settle).await;
         store.data().log.flush();
         drop(store);
-        // Its memory and its place are free only when the instance is gone.
-        drop((purse, permit));
+        // What it took is free only when the instance is gone, and its place last: whoever waits
+        // for that finds all the rest.
+        drop((slot, purse, ticking));
+        drop(permit);
     }
 
-    /// Where an instance is made: in a warm slot if one is free.
+    /// Where an instance is made: in a warm slot if one is free, and the app's requests are short.
+    /// For others the difference is none, and they would keep it for long.
     fn place(&self) -> (&Engine, &GatewayPre<State>, Option<WarmSlot<'_>>) {
         let engines = &self.0.runtime.0.engines;
         if let (Some(warm), Some(pre)) = (&engines.warm, &self.0.warm)
-            && let Some(slot) = warm.slot()
+            && self.0.account.is_short(std::time::Instant::now())
+            && let Some(slot) = warm.slot(&self.0.warm_slots)
         {
             return (&warm.engine, pre, Some(slot));
         }

@@ -3,11 +3,12 @@
 //!
 //! A client chooses what it asks for, so requests that trap prove nothing while any other might be
 //! answered. An app that has answered once is therefore never switched off by what was asked of it,
-//! and while an app is off, paths that were not seen to trap are still tried.
+//! and while an app is off, places (a method, a path and its query) that were not seen to trap are still
+//! tried.
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,9 +22,9 @@ const OVER: Duration = Duration::from_secs(5);
 /// While it is off, one request in this time is let through to see.
 const PROBE: Duration = Duration::from_secs(1);
 
-/// So many paths that trap are remembered. Those beyond them are tried each time, as if there were no
-/// breaker: a client that thinks of new paths must not hide the one that works.
-const PATHS: usize = 1024;
+/// So many places that trap are remembered. Those beyond them are tried each time, as if there were no
+/// breaker: a client that thinks of new ones must not hide the one that works.
+const PLACES: usize = 1024;
 
 /// One app's breaker.
 pub(crate) struct Breaker {
@@ -38,8 +39,8 @@ struct State {
     traps: u32,
     /// The first of them.
     since: Option<Instant>,
-    /// The paths that trapped, hashed.
-    paths: HashSet<u64>,
+    /// What trapped: methods with their paths and queries, hashed.
+    places: HashSet<u64>,
     /// Making an instance traps, whatever it is asked for.
     whatever: bool,
     next_probe: Instant,
@@ -61,7 +62,7 @@ impl Breaker {
             state: Mutex::new(State {
                 traps: 0,
                 since: None,
-                paths: HashSet::new(),
+                places: HashSet::new(),
                 whatever: false,
                 next_probe: Instant::now(),
             }),
@@ -72,13 +73,13 @@ impl Breaker {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a request for this path may run.
-    pub(crate) fn lets_through(&self, path: &str) -> bool {
+    /// Whether a request for this place may run.
+    pub(crate) fn lets_through(&self, place: &impl Hash) -> bool {
         if !self.off.load(Ordering::Relaxed) {
             return true;
         }
         let mut state = self.lock();
-        if !state.whatever && !state.paths.contains(&self.keys.hash_one(path)) {
+        if !state.whatever && !state.places.contains(&self.keys.hash_one(place)) {
             return true;
         }
         let now = Instant::now();
@@ -102,16 +103,16 @@ impl Breaker {
         was_off.then_some(Switched::On)
     }
 
-    /// A request for this path trapped.
-    pub(crate) fn trapped(&self, path: &str) -> Option<Switched> {
+    /// A request for this place trapped.
+    pub(crate) fn trapped(&self, place: &impl Hash) -> Option<Switched> {
         if self.works.load(Ordering::Relaxed) {
             return None;
         }
         let mut state = self.lock();
         let now = Instant::now();
-        let path = self.keys.hash_one(path);
-        if state.paths.len() < PATHS {
-            state.paths.insert(path);
+        let place = self.keys.hash_one(place);
+        if state.places.len() < PLACES {
+            state.places.insert(place);
         }
         state.traps = state.traps.saturating_add(1);
         let since = *state.since.get_or_insert(now);
@@ -148,7 +149,7 @@ mod tests {
     async fn hammer(breaker: &Breaker, path: &str, times: u32, over: Duration) -> Option<Switched> {
         for _ in 0..times {
             tokio::time::advance(over / times).await;
-            if let Some(switched) = breaker.trapped(path) {
+            if let Some(switched) = breaker.trapped(&path) {
                 return Some(switched);
             }
         }
@@ -160,12 +161,12 @@ mod tests {
         let breaker = Breaker::new();
         let off = hammer(&breaker, "/", 60, Duration::from_secs(12)).await;
         assert_eq!(off, Some(Switched::Off));
-        assert!(!breaker.lets_through("/"));
+        assert!(!breaker.lets_through(&"/"));
         tokio::time::advance(PROBE).await;
-        assert!(breaker.lets_through("/"));
-        assert!(!breaker.lets_through("/"));
+        assert!(breaker.lets_through(&"/"));
+        assert!(!breaker.lets_through(&"/"));
         assert_eq!(breaker.answered(), Some(Switched::On));
-        assert!(breaker.lets_through("/"));
+        assert!(breaker.lets_through(&"/"));
         assert_eq!(breaker.answered(), None);
     }
 
@@ -175,7 +176,7 @@ mod tests {
         assert_eq!(hammer(&breaker, "/", 1000, OVER / 2).await, None);
         let breaker = Breaker::new();
         assert_eq!(hammer(&breaker, "/", 49, 10 * OVER).await, None);
-        assert!(breaker.lets_through("/"));
+        assert!(breaker.lets_through(&"/"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -183,22 +184,22 @@ mod tests {
         let breaker = Breaker::new();
         assert_eq!(breaker.answered(), None);
         assert_eq!(hammer(&breaker, "/trap", 1000, 100 * OVER).await, None);
-        assert!(breaker.lets_through("/trap"));
+        assert!(breaker.lets_through(&"/trap"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_path_that_did_not_trap_is_tried() {
         let breaker = Breaker::new();
         hammer(&breaker, "/trap", 60, 2 * OVER).await;
-        assert!(!breaker.lets_through("/trap"));
-        assert!(breaker.lets_through("/"));
+        assert!(!breaker.lets_through(&"/trap"));
+        assert!(breaker.lets_through(&"/"));
         // However many others did.
-        for number in 0..2 * PATHS {
-            breaker.trapped(&format!("/{number}"));
+        for number in 0..2 * PLACES {
+            breaker.trapped(&format!("/{number}").as_str());
         }
-        assert!(!breaker.lets_through("/trap"));
-        assert!(breaker.lets_through("/"));
-        assert!(breaker.lock().paths.len() <= PATHS);
+        assert!(!breaker.lets_through(&"/trap"));
+        assert!(breaker.lets_through(&"/"));
+        assert!(breaker.lock().places.len() <= PLACES);
     }
 
     #[tokio::test(start_paused = true)]
@@ -207,10 +208,10 @@ mod tests {
         assert_eq!(breaker.answered(), None);
         assert_eq!(breaker.trapped_at_instantiation(), Some(Switched::Off));
         assert_eq!(breaker.trapped_at_instantiation(), None);
-        assert!(!breaker.lets_through("/"));
+        assert!(!breaker.lets_through(&"/"));
         tokio::time::advance(PROBE).await;
-        assert!(breaker.lets_through("/"));
+        assert!(breaker.lets_through(&"/"));
         assert_eq!(breaker.answered(), Some(Switched::On));
-        assert!(breaker.lets_through("/"));
+        assert!(breaker.lets_through(&"/"));
     }
 }

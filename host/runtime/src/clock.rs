@@ -103,10 +103,9 @@ impl Clock {
     pub(crate) fn client_left(&self) {
         let mut state = self.lock();
         if state.phase == Phase::Attended {
-            state.phase = Phase::Deserted {
-                at: Instant::now(),
-                waited: self.turn.waited(),
-            };
+            let at = Instant::now();
+            let waited = self.turn.waited(at);
+            state.phase = Phase::Deserted { at, waited };
             drop(state);
             self.left.notify_one();
         }
@@ -146,6 +145,21 @@ impl Clock {
 
     /// The time until a bound is passed if nothing happens, and which one it is.
     fn remaining(&self, state: &State, now: Instant) -> (Duration, Expired) {
+        let first = Self::remaining_of_all(state, now);
+        if let Phase::Deserted { at, waited } = state.phase {
+            // Its processor time and its sleep, but not what others took from it.
+            let waited = self.turn.waited(now).saturating_sub(waited);
+            let on = now.saturating_duration_since(at).saturating_sub(waited);
+            let grace = self.grace.saturating_sub(on);
+            if grace < first.0 {
+                return (grace, Expired::Disconnected);
+            }
+        }
+        first
+    }
+
+    /// The same without what a guest may go on for, which does not pass while it waits for a turn.
+    fn remaining_of_all(state: &State, now: Instant) -> (Duration, Expired) {
         let left = match state.since {
             Some(since) => state
                 .left
@@ -161,21 +175,13 @@ impl Clock {
                 first = (whole, Expired::MaxDuration);
             }
         }
-        if let Phase::Deserted { at, waited } = state.phase {
-            // Its processor time and its sleep, but not what others took from it.
-            let waited = self.turn.waited().saturating_sub(waited);
-            let on = now.saturating_duration_since(at).saturating_sub(waited);
-            let grace = self.grace.saturating_sub(on);
-            if grace < first.0 {
-                first = (grace, Expired::Disconnected);
-            }
-        }
         first
     }
 
-    /// When a bound will be passed if nothing happens; none if that is too far off to be told.
+    /// When a bound will be passed if the guest only waits for its turn; none if that is too far off
+    /// to be told.
     pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
-        let (left, _) = self.remaining(&self.lock(), now);
+        let (left, _) = Self::remaining_of_all(&self.lock(), now);
         now.checked_add(left)
     }
 
@@ -330,10 +336,13 @@ mod tests {
     #[test]
     fn waiting_for_a_turn_is_not_held_against_a_guest_without_a_client() {
         let (clock, turn) = bounded(HOUR, Duration::from_millis(1));
+        turn.enqueue(Instant::now());
         clock.client_left();
-        turn.add_wait(HOUR);
         std::thread::sleep(Duration::from_millis(2));
         assert_eq!(clock.check(), Ok(()));
+        turn.dequeue(Instant::now());
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(clock.check(), Err(Expired::Disconnected));
     }
 
     #[tokio::test]

@@ -30,8 +30,9 @@ const PARTS: u32 = 200;
 /// Address space of one linear memory: all that 32 bits can name, so that no access needs a check.
 const SLOT: usize = 4 << 30;
 
-/// Instances in warm slots at once, for each core.
-const WARM_PER_CORE: usize = 8;
+/// Instances in warm slots at once, for each core. One app has at most half of them, so that its guests
+/// which sit in them leave some to others.
+const WARM_PER_CORE: usize = 16;
 
 /// The slots of the warm pool. From this number on wasmtime divides a pool by threads (into as many
 /// parts as there are cores, 16 at most), so that each thread finds again the slot that it used last,
@@ -54,8 +55,8 @@ const KEPT_BLINDLY: usize = 2 << 20;
 /// that it is that limit which a guest meets, and which the log names.
 const TABLE_ELEMENTS: usize = 1 << 18;
 
-/// What a warm slot keeps of tables, in bytes.
-const KEPT_OF_TABLES: usize = 64 << 10;
+/// What a warm slot keeps of each table, in bytes.
+const KEPT_OF_TABLES: usize = 4 << 10;
 
 /// The most memories and tables that a component in a warm slot may have.
 const WARM_MEMORIES: u32 = 2;
@@ -113,15 +114,19 @@ pub(crate) struct Warm {
 }
 
 /// The right to one warm slot, given back when dropped.
-pub(crate) struct WarmSlot<'a>(&'a Warm);
+pub(crate) struct WarmSlot<'a> {
+    warm: &'a Warm,
+    app: &'a AtomicUsize,
+}
 
 impl Warm {
-    /// A warm slot, if one is free.
-    pub(crate) fn slot(&self) -> Option<WarmSlot<'_>> {
+    /// A warm slot, if one is free. `app` counts those of the app that asks.
+    pub(crate) fn slot<'a>(&'a self, app: &'a AtomicUsize) -> Option<WarmSlot<'a>> {
         let used = self.used.fetch_add(1, Ordering::Relaxed);
+        let by_app = app.fetch_add(1, Ordering::Relaxed);
         // Dropping it gives back what was taken too much.
-        let slot = WarmSlot(self);
-        (used < self.slots).then_some(slot)
+        let slot = WarmSlot { warm: self, app };
+        (used < self.slots && by_app < self.slots.div_ceil(2)).then_some(slot)
     }
 
     /// Whether instances of this component fit into its slots, however many there are at once.
@@ -135,7 +140,8 @@ impl Warm {
 
 impl Drop for WarmSlot<'_> {
     fn drop(&mut self) {
-        self.0.used.fetch_sub(1, Ordering::Relaxed);
+        self.warm.used.fetch_sub(1, Ordering::Relaxed);
+        self.app.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -236,7 +242,7 @@ fn warm_slot(reset: Reset) -> usize {
         Reset::Scan => KEPT,
         Reset::Madvise(_) => KEPT_BLINDLY,
     };
-    memory + KEPT_OF_TABLES + WASM_STACK
+    memory + KEPT_OF_TABLES * WARM_TABLES as usize + WASM_STACK
 }
 
 pub(crate) fn base_config() -> Config {

@@ -3,11 +3,14 @@
 //!
 //! Each app has a line and an account of the processor time that its guests have used. The next turn
 //! goes to the app that has used least, and has not all its cores in use while others want to run. An
-//! app that comes back after a while begins where the others are: time that it did not use is not
-//! owed to it.
+//! app that comes or comes back begins where the others are: time that it did not use is not owed to
+//! it, and of what it used while nobody else wanted it, it owes little.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
+
+/// The most that an app which comes back is behind the others for what it used before.
+const MOST_OWED: Duration = Duration::from_millis(100);
 
 /// A number that tells apps apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,7 +23,7 @@ pub(crate) struct Fair<T> {
     ready: BTreeSet<(Duration, AppId)>,
     /// All that wait and must not wait for ever, by their deadlines.
     deadlines: BTreeMap<(Instant, u64), AppId>,
-    /// Where the accounts stand on the whole; newcomers begin there.
+    /// The account of whoever had the last turn, which is where newcomers begin.
     now_at: Duration,
     /// So many lines are looked through for those that nobody needs any more.
     tidy_at: usize,
@@ -78,7 +81,7 @@ impl<T> Fair<T> {
         });
         if line.waiting.is_empty() {
             if line.running == 0 {
-                line.used = line.used.max(now_at);
+                line.used = line.used.clamp(now_at, now_at + MOST_OWED);
             }
             self.ready.insert((line.used, app));
         }
@@ -98,11 +101,8 @@ impl<T> Fair<T> {
         now: Instant,
         others_want: impl Fn(AppId) -> bool,
     ) -> Option<Taken<T>> {
-        // What is too late only has to be ended, which is short.
-        if let Some((&(deadline, number), &app)) = self.deadlines.first_key_value()
-            && deadline <= now
-        {
-            return self.take_from(app, Some(number));
+        if let Some(overdue) = self.take_overdue(now) {
+            return Some(overdue);
         }
         let alone = self.ready.len() == 1;
         let next = self.ready.iter().copied().find(|&(_, app)| {
@@ -113,8 +113,21 @@ impl<T> Fair<T> {
             };
             line.running < line.cores || (alone && !others_run() && !others_want(app))
         });
-        let (_, app) = next?;
+        let (used, app) = next?;
+        self.now_at = self.now_at.max(used);
         self.take_from(app, None)
+    }
+
+    /// Takes what is past its deadline: it only has to be ended, which is short.
+    pub(crate) fn take_overdue(&mut self, now: Instant) -> Option<Taken<T>> {
+        let (&(deadline, number), &app) = self.deadlines.first_key_value()?;
+        (deadline <= now).then(|| self.take_from(app, Some(number)))?
+    }
+
+    /// The next deadline of what waits.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let (&(deadline, _), _) = self.deadlines.first_key_value()?;
+        Some(deadline)
     }
 
     /// Takes this one, or the first, from a line.
@@ -146,9 +159,11 @@ impl<T> Fair<T> {
             line.used += used;
             self.ready.insert((line.used, app));
         }
-        // As much as each of those who wanted that time is now behind or ahead on average.
-        let wanted = u32::try_from(self.ready.len() + 1).unwrap_or(u32::MAX);
-        self.now_at += used / wanted;
+        if self.ready.is_empty() && self.lines.values().all(|line| line.running == 0) {
+            // Nobody is left who could be behind.
+            let furthest = self.lines.values().map(|line| line.used).max();
+            self.now_at = self.now_at.max(furthest.unwrap_or_default());
+        }
         if self.lines.len() > self.tidy_at {
             // An app at rest needs no line, unless it still has to pay for what it used.
             let now_at = self.now_at;
@@ -225,6 +240,27 @@ mod tests {
             queue.ran(taken.app, TURN);
         }
         assert!(turns[0] >= 4, "{turns:?}");
+    }
+
+    #[test]
+    fn an_app_that_worked_alone_for_long_is_not_starved_by_newcomers() {
+        let mut queue = Fair::default();
+        let turn = |queue: &mut Fair<&'static str>| {
+            let Taken { app, item } = queue.take(Instant::now(), |_| false).unwrap();
+            // A guest that goes on is back in its line before its turn is counted.
+            queue.push(app, 1, None, item);
+            queue.ran(app, TURN);
+            app
+        };
+        for _ in 0..50 {
+            queue.push(A, 1, None, "a");
+        }
+        for _ in 0..10_000 {
+            turn(&mut queue);
+        }
+        queue.push(B, 1, None, "b");
+        let turns = (0..40).filter(|_| turn(&mut queue) == A).count();
+        assert!((19..=21).contains(&turns), "{turns} of 40");
     }
 
     #[test]

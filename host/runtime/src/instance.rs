@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasm_gw_protocol::{BodyError, Exchange, RequestId, Send};
-use wasmtime::component::{Resource, ResourceTable};
+use wasmtime::component::ResourceTable;
 use wasmtime::{CallHook, Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::clock::Clock;
 use crate::engine::WASM_STACK;
 use crate::guest_log::GuestLog;
-use crate::limits::{HANDLE, HostBytes, InstanceLimits, Limiter};
-use crate::memory::{AppMemory, Purse};
+use crate::limits::{HostBytes, InstanceLimits, Limiter};
+use crate::memory::{AppMemory, MemoryShort, Purse};
 use crate::output::{Gone, Output};
 use crate::turn::Turn;
 
@@ -38,10 +38,10 @@ pub(crate) struct State {
     pub(crate) instantiated: bool,
     /// The guest ended itself by `exit(0)`, after which it cannot be called again.
     pub(crate) exited: bool,
-    /// What the last read had gathered. It is paid for until the next: it is copied into the guest
-    /// after the read has returned, and the guest runs meanwhile.
+    /// What was handed over last. It is paid for until the next: it is copied into the guest after the
+    /// call has returned from us, and the guest runs meanwhile, to make room for it.
     handed_over: usize,
-    /// The handles that have been paid for, as far as they may be WASI's.
+    /// The size of the table that has been paid for.
     handles_paid: usize,
     purse: Arc<Purse>,
     limiter: Limiter,
@@ -58,16 +58,23 @@ pub(crate) struct State {
 struct Crossings {
     /// Calls into the guest within one another.
     depth: u32,
+    /// We have called the guest, rather than made it: what is run at its start returns nothing.
+    called: bool,
     /// Calls into the guest, one after the other, since we last began one.
     entries: u32,
+    /// What the turn had taken when the second of them began.
+    returned_at: Duration,
 }
 
 impl Crossings {
-    fn cross(&mut self, hook: CallHook) {
+    fn cross(&mut self, hook: CallHook, turn: &Turn) {
         match hook {
             CallHook::CallingWasm => {
                 if self.depth == 0 {
                     self.entries += 1;
+                    if self.entries == 2 {
+                        self.returned_at = turn.running();
+                    }
                 }
                 self.depth += 1;
             }
@@ -76,13 +83,13 @@ impl Crossings {
         }
     }
 
-    /// Whether the guest has returned and only cleans up.
-    fn is_after_return(&self) -> bool {
-        self.entries > 1
+    /// How long the guest has been cleaning up, if it has returned.
+    fn after_return(&self, turn: &Turn) -> Option<Duration> {
+        (self.called && self.entries > 1).then(|| turn.running().saturating_sub(self.returned_at))
     }
 }
 
-/// What cleaning up after a call may take, in the turn in which the call returned.
+/// What cleaning up after a call may take of the processor. It frees what was returned.
 const AFTER_RETURN: Duration = Duration::from_millis(50);
 
 /// What a [`State`] is made from.
@@ -104,7 +111,8 @@ impl State {
     fn new(parts: Parts) -> Self {
         let limits = parts.limits;
         let mut table = ResourceTable::new();
-        table.set_max_capacity(limits.handles);
+        // One more for the probe of `pay_for_handles`.
+        table.set_max_capacity(limits.handles.saturating_add(1));
         Self {
             app: parts.app,
             request_id: parts.request_id,
@@ -134,6 +142,11 @@ impl State {
         self.limiter.refused()
     }
 
+    /// Whether what it was denied was for want of memory of the whole server.
+    pub(crate) fn was_short(&self) -> bool {
+        self.limiter.was_short()
+    }
+
     /// Sends to the client, and counts a block that it took as a sign of life.
     pub(crate) async fn emit(&mut self, send: Send) -> Result<(), Gone> {
         if matches!(send, Send::Nothing) {
@@ -147,37 +160,34 @@ impl State {
         Ok(())
     }
 
-    /// Keeps something for the guest under a new handle.
-    pub(crate) fn keep<T: std::marker::Send + 'static>(
-        &mut self,
-        entry: T,
-    ) -> wasmtime::Result<Resource<T>> {
-        self.host_bytes.charge(HANDLE)?;
-        Ok(self.table.push(entry)?)
-    }
-
-    /// Ends a handle, and returns what was kept.
-    pub(crate) fn forget<T: 'static>(&mut self, handle: Resource<T>) -> wasmtime::Result<T> {
-        let entry = self.table.delete(handle)?;
-        self.host_bytes.release(HANDLE);
-        Ok(entry)
-    }
-
-    /// What a read has gathered goes to the guest, and what the one before had is gone.
-    pub(crate) fn hand_over(&mut self, gathered: usize) {
-        let before = std::mem::replace(&mut self.handed_over, gathered);
+    /// What the host kept and has paid for goes to the guest, and what went before it is gone by now.
+    pub(crate) fn hand_over(&mut self, paid: usize) {
+        let before = std::mem::replace(&mut self.handed_over, paid);
         self.purse.refund(before);
     }
 
-    /// WASI makes handles without asking us. A new one gets the lowest number that is free, so that
-    /// the table has grown when it is higher than before.
-    fn pay_for_wasi(&mut self) -> wasmtime::Result<()> {
+    /// The same for a copy, which nobody has paid for yet.
+    pub(crate) fn hand_over_copy(&mut self, bytes: usize) -> Result<(), MemoryShort> {
+        self.hand_over(0);
+        self.hand_over_also(bytes)
+    }
+
+    /// Something more goes the same way, which nobody has paid for yet.
+    pub(crate) fn hand_over_also(&mut self, bytes: usize) -> Result<(), MemoryShort> {
+        self.purse.spend(bytes)?;
+        self.handed_over += bytes;
+        Ok(())
+    }
+
+    /// Pays for the handles that a call into the host has made, WASI's among them. The table reuses
+    /// what is free, so it has grown if a new one gets a number that was never there.
+    fn pay_for_handles(&mut self) -> wasmtime::Result<()> {
         let probe = self.table.push(())?;
-        let size = probe.rep() as usize;
+        let size = probe.rep() as usize + 1;
         self.table.delete(probe)?;
         let new = size.saturating_sub(self.handles_paid);
         if new > 0 {
-            self.host_bytes.charge(new * WASI_HANDLE)?;
+            self.host_bytes.charge(new * HANDLE)?;
             self.handles_paid = size;
         }
         Ok(())
@@ -185,16 +195,18 @@ impl State {
 
     /// A call into the guest begins now.
     pub(crate) fn begin_call(&mut self) {
-        self.crossings = Crossings::default();
+        self.crossings = Crossings {
+            called: true,
+            ..Crossings::default()
+        };
     }
 
     /// Called when the guest has run for a tick: it has had its turn, unless a bound is passed.
     fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
         self.clock.check_running()?;
-        self.pay_for_wasi()?;
-        if self.crossings.is_after_return() {
+        if let Some(cleaning) = self.crossings.after_return(&self.turn) {
             // What it returned must come into our hands before others run.
-            return if self.turn.running() < AFTER_RETURN {
+            return if cleaning < AFTER_RETURN {
                 Ok(UpdateDeadline::Continue(1))
             } else {
                 Err(wasmtime::Error::msg(
@@ -219,8 +231,9 @@ impl WasiView for State {
     }
 }
 
-/// What a handle of WASI's takes with all that is behind it, in bytes: a timer is the most costly.
-const WASI_HANDLE: usize = 384;
+/// What a handle takes of the host's memory, in bytes, beside what is charged for what is behind it.
+/// WASI's timers are the most costly.
+const HANDLE: usize = 384;
 
 /// What an instance takes of the host's memory in any case, beside its own stack and memory: the
 /// store, the tables of handles and what is behind those of WASI.
@@ -246,7 +259,11 @@ pub(crate) fn store(engine: &Engine, parts: Parts) -> Store<State> {
     store.set_max_component_handles(handles.saturating_mul(2));
     store.set_epoch_deadline(1);
     store.call_hook(|mut context, hook| {
-        context.data_mut().crossings.cross(hook);
+        let state = context.data_mut();
+        state.crossings.cross(hook, &state.turn);
+        if let CallHook::ReturningFromHost = hook {
+            state.pay_for_handles()?;
+        }
         Ok(())
     });
     store.epoch_deadline_callback(|mut context| context.data_mut().tick());

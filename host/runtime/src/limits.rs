@@ -68,6 +68,9 @@ impl Default for InstanceLimits {
     }
 }
 
+/// What an instance was refused, if it is not by a limit of its own.
+const SHORT: &str = "share of the server's memory (memory-total)";
+
 /// What a table's element takes, in bytes.
 const ELEMENT: usize = 8;
 
@@ -104,6 +107,12 @@ impl Limiter {
     pub(crate) fn refused(&self) -> Option<&'static str> {
         self.memory.refused.or(self.tables.refused)
     }
+
+    /// Whether it was for want of memory of the whole server.
+    pub(crate) fn was_short(&self) -> bool {
+        let kinds = [&self.memory, &self.tables];
+        kinds.iter().any(|kind| kind.refused == Some(SHORT))
+    }
 }
 
 impl Allowance {
@@ -133,7 +142,7 @@ impl Allowance {
             return false;
         };
         if purse.spend(more.saturating_mul(self.cost)).is_err() {
-            self.refused = Some("share of the server's memory (memory-total)");
+            self.refused = Some(SHORT);
             return false;
         }
         self.left = left;
@@ -173,9 +182,6 @@ impl ResourceLimiter for Limiter {
     }
 }
 
-/// What a handle takes of the host's memory beside what is behind it, in bytes.
-pub(crate) const HANDLE: usize = 256;
-
 /// Counts the host memory that a guest's handles keep alive.
 pub(crate) struct HostBytes {
     left: usize,
@@ -211,8 +217,13 @@ impl HostBytes {
 
     /// Gives back what a dropped handle had taken.
     pub(crate) fn release(&mut self, bytes: usize) {
-        self.left = self.left.saturating_add(bytes);
+        self.release_allowance(bytes);
         self.purse.refund(bytes);
+    }
+
+    /// Gives back the allowance alone: the bytes are still there, and paid for.
+    pub(crate) fn release_allowance(&mut self, bytes: usize) {
+        self.left = self.left.saturating_add(bytes);
     }
 }
 

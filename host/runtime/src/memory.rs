@@ -124,7 +124,7 @@ impl Shared {
         };
         let taken = self
             .taken
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |taken| {
                 taken.checked_add(bytes).filter(|&taken| taken <= room)
             });
         if taken.is_err() {
@@ -136,8 +136,8 @@ impl Shared {
 
     fn give_back(self: &Arc<Self>, app: &AtomicUsize, bytes: usize) {
         app.fetch_sub(bytes, Ordering::Relaxed);
-        // Sequentially consistent, as is the count of those who wait: either this sees that one
-        // waits, or that one sees the room.
+        // Sequentially consistent, as are the count of those who wait and their look at what is
+        // taken: either this sees that one waits, or that one sees the room.
         self.taken.fetch_sub(bytes, Ordering::SeqCst);
         if self.waiting.load(Ordering::SeqCst) > 0 {
             self.grant();

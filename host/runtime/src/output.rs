@@ -169,6 +169,23 @@ enum Inner {
     },
 }
 
+/// A body that is dropped before its end has lost its client.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Inner::Streaming {
+            whole,
+            client,
+            left,
+            ..
+        } = self
+            && (*left == Some(0) || whole.load(Ordering::Acquire))
+            && let Some(client) = client.take()
+        {
+            client.no_longer_needed();
+        }
+    }
+}
+
 /// The guest failed in the middle of its response.
 #[derive(Debug, thiserror::Error)]
 #[error("the application failed before its response was complete")]

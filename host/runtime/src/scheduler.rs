@@ -4,7 +4,8 @@
 //! A guest's first turn is run where its request arrived, so that a short request never changes
 //! threads. One that has used its turn up joins a queue that is fair by app (`fair.rs`) and is run by
 //! threads of this file from then on, at a lower priority than the server's own: what accepts, parses
-//! and writes is not kept waiting by them. Not here: how long a guest may run at all (`clock.rs`).
+//! and writes is not kept waiting by them. One more thread ends guests whose time is over, at the
+//! server's priority. Not here: how long a guest may run at all (`clock.rs`).
 
 use std::cell::Cell;
 use std::future::Future;
@@ -21,7 +22,7 @@ use tokio::runtime::Handle;
 use crate::clock::Clock;
 use crate::fair::{AppId, Fair, Taken};
 use crate::metrics::AppMetrics;
-use crate::turn::Turn;
+use crate::turn::{Turn, thread_cpu};
 
 /// The first turn of a request: as much as it may use where it arrived.
 const FIRST: Duration = Duration::from_millis(5);
@@ -30,9 +31,11 @@ const FIRST: Duration = Duration::from_millis(5);
 /// to another thread costs it little, and the server's threads stay free.
 const SHORT: Duration = Duration::from_millis(1);
 
-/// Of each window of time, a thread of the server gives first turns at most so much.
-const WINDOW: Duration = Duration::from_millis(10);
-const SHARE: Duration = Duration::from_millis(8);
+/// And for so many times as long as one of its turns took, if that was more than it may be.
+const SLOW: u32 = 100;
+
+/// A thread of the server gives first turns at most four fifths of its time, after this much at once.
+const BURST: Duration = Duration::from_millis(8);
 
 /// An app that had a request so long ago wants to run no more.
 const RECENT: Duration = Duration::from_millis(50);
@@ -52,7 +55,10 @@ struct Shared {
     threads: usize,
     began: Instant,
     state: Mutex<State>,
+    /// For the threads that give turns.
     wake: Condvar,
+    /// For the one that ends what is overdue.
+    overdue: Condvar,
     /// The two apps that had requests last, each with its time; see [`Recent`].
     recent: [AtomicU64; 2],
 }
@@ -62,6 +68,8 @@ struct State {
     /// Threads that wait for something to do.
     idle: usize,
     started: usize,
+    /// The deadline that the thread for overdue guests waits for; none while it is not there.
+    watched: Option<Instant>,
     stop: bool,
 }
 
@@ -69,7 +77,6 @@ struct State {
 struct Queued {
     runnable: Runnable,
     about: Arc<About>,
-    since: Instant,
 }
 
 /// One app, as the scheduler knows it.
@@ -79,6 +86,9 @@ pub(crate) struct Account {
     cores: usize,
     /// The processor time of its requests, as a moving average in nanoseconds.
     average: AtomicU64,
+    /// Until when it is slow in any case, in milliseconds after `born`.
+    slow_until: AtomicU64,
+    born: Instant,
     metrics: AppMetrics,
 }
 
@@ -89,14 +99,31 @@ impl Account {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             id: AppId(NEXT.fetch_add(1, Ordering::Relaxed)),
-            cores: cores.unwrap_or_else(|| available_cores() / 2).max(1),
+            cores: cores
+                .unwrap_or_else(|| available_cores().div_ceil(2))
+                .max(1),
             average: AtomicU64::new(0),
+            slow_until: AtomicU64::new(0),
+            born: Instant::now(),
             metrics,
         }
     }
 
-    fn is_short(&self) -> bool {
+    /// Whether its requests are short enough to be begun where they arrive.
+    pub(crate) fn is_short(&self, now: Instant) -> bool {
         self.average.load(Ordering::Relaxed) < nanos(SHORT)
+            && self.age(now) >= self.slow_until.load(Ordering::Relaxed)
+    }
+
+    /// One of its turns took this long, where nothing could stop it.
+    fn overran(&self, took: Duration) {
+        let until = self.age(Instant::now() + took * SLOW);
+        self.slow_until.fetch_max(until, Ordering::Relaxed);
+    }
+
+    fn age(&self, now: Instant) -> u64 {
+        let age = now.saturating_duration_since(self.born);
+        u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Takes a request's processor time into the average. A count that is lost to another thread's
@@ -181,12 +208,21 @@ impl Guest {
         }
     }
 
+    /// Whether it may have a turn on this thread, which is the server's.
+    fn may_run_here(&self, now: Instant) -> bool {
+        self.about.account.is_short(now) && InPlace::has_room(now)
+    }
+
     /// One poll where the request arrived.
     fn step_in_place(&mut self, context: &mut Context<'_>) -> Step {
         let before = self.about.turn.used();
         let step = self.step(context);
         let used = self.about.turn.used();
-        InPlace::count(used - before);
+        let took = used.saturating_sub(before);
+        InPlace::count(took);
+        if took > 2 * FIRST {
+            self.about.account.overran(took);
+        }
         match step {
             // One that wakes all the time uses its first turn up as well, in many pieces.
             Step::Waiting if used >= FIRST => Step::TurnOver,
@@ -195,10 +231,10 @@ impl Guest {
     }
 }
 
-/// How much of a server's thread its first turns take.
+/// What first turns have taken of a server's thread, less what it has had to itself since.
 #[derive(Clone, Copy)]
 struct InPlace {
-    since: Instant,
+    as_of: Instant,
     used: Duration,
 }
 
@@ -209,22 +245,18 @@ thread_local! {
 impl InPlace {
     /// Whether this thread has time for one more.
     fn has_room(now: Instant) -> bool {
-        match IN_PLACE.get() {
-            Some(window) if now.saturating_duration_since(window.since) < WINDOW => {
-                window.used < SHARE
-            }
-            _ => {
-                let (since, used) = (now, Duration::ZERO);
-                IN_PLACE.set(Some(InPlace { since, used }));
-                true
-            }
-        }
+        let used = IN_PLACE.get().map_or(Duration::ZERO, |before| {
+            let since = now.saturating_duration_since(before.as_of);
+            before.used.saturating_sub(since / 5 * 4)
+        });
+        IN_PLACE.set(Some(InPlace { as_of: now, used }));
+        used < BURST
     }
 
-    fn count(used: Duration) {
-        if let Some(mut window) = IN_PLACE.get() {
-            window.used += used;
-            IN_PLACE.set(Some(window));
+    fn count(took: Duration) {
+        if let Some(mut before) = IN_PLACE.get() {
+            before.used += took;
+            IN_PLACE.set(Some(before));
         }
     }
 }
@@ -240,9 +272,11 @@ impl Scheduler {
                     queue: Fair::default(),
                     idle: 0,
                     started: 0,
+                    watched: None,
                     stop: false,
                 }),
                 wake: Condvar::new(),
+                overdue: Condvar::new(),
                 recent: Default::default(),
             }),
         }
@@ -264,9 +298,8 @@ impl Scheduler {
     /// Outside of a tokio runtime.
     pub(crate) async fn run(&self, guest: Guest, has_body: bool) {
         let now = Instant::now();
-        let account = &guest.about.account;
-        self.shared.note(account.id, now);
-        if !account.is_short() || !InPlace::has_room(now) {
+        self.shared.note(guest.about.account.id, now);
+        if !guest.may_run_here(now) {
             return self.shared.adopt(guest);
         }
         if has_body {
@@ -296,6 +329,7 @@ impl Drop for Scheduler {
     fn drop(&mut self) {
         self.shared.lock().stop = true;
         self.shared.wake.notify_all();
+        self.shared.overdue.notify_all();
     }
 }
 
@@ -309,17 +343,23 @@ impl Future for Waiting {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        match self
-            .guest
-            .as_mut()
-            .map(|guest| guest.step_in_place(context))
-        {
-            None | Some(Step::Done) => Poll::Ready(()),
-            Some(Step::Waiting) => Poll::Pending,
-            Some(Step::TurnOver) => {
-                if let Some(guest) = self.guest.take() {
-                    self.shared.adopt(guest);
-                }
+        let Some(mut guest) = self.guest.take() else {
+            return Poll::Ready(());
+        };
+        // Many may have waited for the same moment.
+        let step = if guest.may_run_here(Instant::now()) {
+            guest.step_in_place(context)
+        } else {
+            Step::TurnOver
+        };
+        match step {
+            Step::Done => Poll::Ready(()),
+            Step::Waiting => {
+                self.guest = Some(guest);
+                Poll::Pending
+            }
+            Step::TurnOver => {
+                self.shared.adopt(guest);
                 Poll::Ready(())
             }
         }
@@ -377,69 +417,103 @@ impl Shared {
         let deadline = about.clock.deadline(now);
         let app = about.account.id;
         let cores = about.account.cores;
+        about.turn.enqueue(now);
         let mut state = self.lock();
-        let queued = Queued {
-            runnable,
-            about,
-            since: now,
+        state
+            .queue
+            .push(app, cores, deadline, Queued { runnable, about });
+        let sooner = match (deadline, state.watched) {
+            (Some(deadline), Some(watched)) => deadline < watched,
+            _ => false,
         };
-        state.queue.push(app, cores, deadline, queued);
-        if state.idle > 0 {
-            drop(state);
-            self.wake.notify_one();
-        } else if state.started < self.threads {
-            self.start(&mut state);
+        self.ensure_threads(&mut state);
+        drop(state);
+        self.wake.notify_one();
+        if sooner {
+            self.overdue.notify_one();
         }
     }
 
-    /// Starts one more thread. Where the system gives none, those that there are must do; without
-    /// any, the next push tries again.
-    fn start(self: &Arc<Self>, state: &mut State) {
-        let shared = Arc::clone(self);
-        let number = state.started;
-        let started = std::thread::Builder::new()
-            .name(format!("wasm-gw-guest-{number}"))
-            .spawn(move || shared.work());
-        match started {
-            Ok(_) => state.started += 1,
-            Err(error) => {
-                tracing::error!("a thread for guests cannot be started: {error}");
+    /// Starts threads where there are too few for what waits. Where the system gives none, those that
+    /// there are must do, and the next push tries again.
+    fn ensure_threads(self: &Arc<Self>, state: &mut State) {
+        if state.idle == 0 && state.started < self.threads {
+            let shared = Arc::clone(self);
+            let number = state.started;
+            if start(format!("wasm-gw-guest-{number}"), move || shared.work()) {
+                state.started += 1;
+            }
+        }
+        if state.watched.is_none() {
+            let shared = Arc::clone(self);
+            if start("wasm-gw-overdue".to_owned(), move || shared.end_overdue()) {
+                state.watched = Some(Instant::now());
             }
         }
     }
 
-    fn work(&self) {
+    fn work(self: &Arc<Self>) {
         lower_priority();
-        while let Some(Taken { app, item }) = self.next() {
-            let Queued {
-                runnable,
-                about,
-                since,
-            } = item;
-            about.turn.add_wait(since.elapsed());
-            let before = about.turn.used();
-            let home = about.home.get().map(Handle::enter);
-            // A panic has already dropped the future, and with it the way to the client, who gets
-            // an error. It must not take the thread along.
-            let ran = std::panic::catch_unwind(AssertUnwindSafe(|| runnable.run()));
-            if ran.is_err() {
-                tracing::error!("a panic ended a request; this is a bug of the server");
-            }
-            drop(home);
-            let used = about.turn.used().saturating_sub(before);
-            drop(about);
-            self.lock().queue.ran(app, used);
+        while let Some(taken) = self.next() {
+            self.give_turn(taken);
         }
+    }
+
+    /// Ends guests whose time is over while they wait for their turns. They need next to no processor
+    /// time for that, and should not wait for the little that a busy server leaves to the others.
+    fn end_overdue(&self) {
+        loop {
+            let mut state = self.lock();
+            let taken = loop {
+                let now = Instant::now();
+                if let Some(taken) = state.queue.take_overdue(now) {
+                    break taken;
+                }
+                if state.stop && state.queue.is_empty() {
+                    return;
+                }
+                let far_off = now + Duration::from_secs(3600);
+                let next = state.queue.next_deadline().unwrap_or(far_off);
+                state.watched = Some(next);
+                state = self
+                    .overdue
+                    .wait_timeout(state, next.saturating_duration_since(now))
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
+            };
+            drop(state);
+            self.give_turn(taken);
+        }
+    }
+
+    fn give_turn(&self, taken: Taken<Queued>) {
+        let Taken { app, item } = taken;
+        let Queued { runnable, about } = item;
+        about.turn.dequeue(Instant::now());
+        // By this thread's own clock: once it is back in the queue, another may run the guest.
+        let before = thread_cpu();
+        let home = about.home.get().map(Handle::enter);
+        // A panic has already dropped the future, and with it the way to the client, who gets an
+        // error. It must not take the thread along.
+        let ran = std::panic::catch_unwind(AssertUnwindSafe(|| runnable.run()));
+        if ran.is_err() {
+            tracing::error!("a panic ended a request; this is a bug of the server");
+        }
+        drop(home);
+        drop(about);
+        let used = Duration::from_nanos(thread_cpu().saturating_sub(before));
+        self.lock().queue.ran(app, used);
     }
 
     /// Waits for a guest whose turn it is; none when there will be no more.
-    fn next(&self) -> Option<Taken<Queued>> {
+    fn next(self: &Arc<Self>) -> Option<Taken<Queued>> {
         let mut state = self.lock();
         loop {
             let now = Instant::now();
             let others_want = |app| self.others_are_active(app, now);
             if let Some(taken) = state.queue.take(now, others_want) {
-                if !state.queue.is_empty() && state.idle > 0 {
+                if !state.queue.is_empty() {
+                    self.ensure_threads(&mut state);
                     self.wake.notify_one();
                 }
                 return Some(taken);
@@ -509,6 +583,15 @@ impl Recent {
     fn time(&self) -> Duration {
         Duration::from_millis(self.0 & ((1 << Self::TIME_BITS) - 1))
     }
+}
+
+/// Starts a thread, if the system has one.
+fn start(name: String, run: impl FnOnce() + Send + 'static) -> bool {
+    let started = std::thread::Builder::new().name(name).spawn(run);
+    if let Err(error) = &started {
+        tracing::debug!("a thread for guests cannot be started: {error}");
+    }
+    started.is_ok()
 }
 
 #[cfg(target_os = "linux")]

@@ -190,7 +190,7 @@ impl App {
         B::Error: Into<BoxError>,
     {
         asked.app = Some(self.clone());
-        if !self.breaker().lets_through(asked.uri.path()) {
+        if !self.breaker().lets_through(&asked.place()) {
             return asked.failed(&Failure::SwitchedOff);
         }
         let entry = match self.enter().await {

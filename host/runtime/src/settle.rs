@@ -2,7 +2,9 @@
 //!
 //! Before the head is out, a failure is a page; after it, the transfer is given up.
 
+use http::uri::PathAndQuery;
 use http::{Method, Response, StatusCode, Uri, request};
+use tokio::sync::oneshot;
 use wasm_gw_protocol::{
     BodyError, ConnInfo, CpuTime, Endpoint, Refusal, RequestId, RequestKind, Scheme, error_page,
     wants_json,
@@ -10,6 +12,7 @@ use wasm_gw_protocol::{
 
 use crate::app::App;
 use crate::breaker::Switched;
+use crate::clock::Expired;
 use crate::error::Failure;
 use crate::instance::State;
 use crate::output::ResponseBody;
@@ -20,7 +23,8 @@ pub(crate) struct Asked {
     pub(crate) request_id: RequestId,
     /// Where the processor time of its guest is counted.
     pub(crate) cpu: CpuTime,
-    pub(crate) uri: Uri,
+    method: Method,
+    uri: Uri,
     /// The app that was asked, once that is known.
     pub(crate) app: Option<App>,
     json: bool,
@@ -42,6 +46,7 @@ impl Asked {
                 .remove()
                 .unwrap_or_else(|| RequestId::from_bits(fastrand::u128(..))),
             cpu: parts.extensions.remove().unwrap_or_default(),
+            method: parts.method.clone(),
             uri: parts.uri.clone(),
             app: None,
             json: wants_json(&parts.headers),
@@ -63,6 +68,15 @@ impl Asked {
         page.map(ResponseBody::whole)
     }
 
+    /// Ends a request that no guest was asked for.
+    pub(crate) fn refuse(&self, head: oneshot::Sender<Response<ResponseBody>>, failure: &Failure) {
+        if let (Failure::Expired(_), Some(app)) = (failure, &self.app) {
+            app.metrics().timed_out();
+        }
+        // A client that has gone meanwhile needs no answer.
+        let _ = head.send(self.failed(failure));
+    }
+
     /// Ends a request whose guest has come to its end, well or not.
     pub(crate) fn settle(&self, state: &mut State, outcome: Result<(), Failure>) {
         for notice in state.exchange.take_notices() {
@@ -71,12 +85,12 @@ impl Asked {
         state.log.flush();
         let failure = match outcome {
             Ok(()) => {
-                self.remember(None, state.instantiated);
+                self.remember(None, state);
                 return state.output.complete();
             }
             Err(failure) => failure.by_client(state.fault.take(), state.output.is_closed()),
         };
-        self.remember(Some(&failure), state.instantiated);
+        self.remember(Some(&failure), state);
         if state.output.is_waiting() && !matches!(failure, Failure::Gone) {
             // A client that has gone meanwhile needs no answer.
             let _ = state.output.answer(self.failed(&failure));
@@ -87,8 +101,13 @@ impl Asked {
         }
     }
 
+    /// What was asked for, as far as it may be what an app traps at.
+    pub(crate) fn place(&self) -> (&Method, Option<&PathAndQuery>) {
+        (&self.method, self.uri.path_and_query())
+    }
+
     /// What this says of the app: for its numbers, and for its breaker.
-    fn remember(&self, failure: Option<&Failure>, instantiated: bool) {
+    fn remember(&self, failure: Option<&Failure>, state: &State) {
         let Some(app) = &self.app else { return };
         let (metrics, breaker) = (app.metrics(), app.breaker());
         let switched = match failure {
@@ -97,13 +116,16 @@ impl Asked {
             }
             Some(Failure::Trap(_) | Failure::Exit(_) | Failure::Exhausted { .. }) => {
                 metrics.trapped();
-                if instantiated {
-                    breaker.trapped(self.uri.path())
+                if state.was_short() {
+                    // It may well be the neighbours' doing.
+                    None
+                } else if state.instantiated {
+                    breaker.trapped(&self.place())
                 } else {
                     breaker.trapped_at_instantiation()
                 }
             }
-            Some(Failure::Expired(_)) => {
+            Some(Failure::Expired(bound)) if *bound != Expired::Disconnected => {
                 metrics.timed_out();
                 None
             }
@@ -116,7 +138,7 @@ impl Asked {
             Switched::Off => tracing::warn!(
                 %app,
                 "app {app} is switched off: {}. It is tried again once a second",
-                if instantiated {
+                if state.instantiated {
                     "all its requests trap"
                 } else {
                     "making an instance traps"
@@ -140,7 +162,7 @@ impl Asked {
             Failure::Gone | Failure::SwitchedOff => {
                 tracing::debug!(%app, %request_id, "{failure}");
             }
-            Failure::Refused(_) | Failure::Client(_) => {
+            Failure::Refused(_) | Failure::Client(_) | Failure::Expired(Expired::Disconnected) => {
                 tracing::info!(%app, %request_id, "{failure}{aborted}");
             }
             _ => tracing::warn!(%app, %request_id, "{failure}{aborted}"),

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasm_gw_protocol::CpuTime;
 
@@ -17,24 +17,37 @@ use wasm_gw_protocol::CpuTime;
 const LEAST: Duration = Duration::from_millis(1);
 
 /// One request's turns. Written by the thread that polls it; others may look.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Turn {
+    born: Instant,
     /// What the polls that have ended took; the server's access log reads it.
     cpu: CpuTime,
     /// Processor time of the polling thread when the poll in progress began, in nanoseconds.
     began: AtomicU64,
     /// The guest has given up its turn and waits for the next.
     over: AtomicBool,
-    /// Time spent in the queue for turns, in nanoseconds.
+    /// Time spent in the queue for turns, in nanoseconds, but for the present stay.
     waited: AtomicU64,
+    /// When the present stay began, in nanoseconds after birth, and not 0.
+    queued: AtomicU64,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self::new(CpuTime::default())
+    }
 }
 
 impl Turn {
     /// The turns of a request whose processor time is counted in `cpu`.
     pub(crate) fn new(cpu: CpuTime) -> Self {
         Self {
+            born: Instant::now(),
             cpu,
-            ..Self::default()
+            began: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+            waited: AtomicU64::new(0),
+            queued: AtomicU64::new(0),
         }
     }
 
@@ -44,11 +57,9 @@ impl Turn {
         self.began.store(thread_cpu(), Ordering::Relaxed);
     }
 
-    /// The poll ends; what it took.
-    pub(crate) fn end(&self) -> Duration {
-        let took = self.running();
-        self.cpu.add(took);
-        took
+    /// The poll ends.
+    pub(crate) fn end(&self) {
+        self.cpu.add(self.running());
     }
 
     /// What the poll in progress on this thread has taken so far.
@@ -84,15 +95,35 @@ impl Turn {
         self.over.load(Ordering::Relaxed)
     }
 
-    /// The request has waited so long for a turn.
-    pub(crate) fn add_wait(&self, waited: Duration) {
-        let nanos = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
-        self.waited.fetch_add(nanos, Ordering::Relaxed);
+    /// The request begins to wait for a turn.
+    pub(crate) fn enqueue(&self, now: Instant) {
+        self.queued.store(self.age(now).max(1), Ordering::Relaxed);
+    }
+
+    /// It has one.
+    pub(crate) fn dequeue(&self, now: Instant) {
+        let waited = self.in_queue(now);
+        self.queued.store(0, Ordering::Relaxed);
+        self.waited.fetch_add(waited, Ordering::Relaxed);
     }
 
     /// The time it has waited for turns, all together.
-    pub(crate) fn waited(&self) -> Duration {
-        Duration::from_nanos(self.waited.load(Ordering::Relaxed))
+    pub(crate) fn waited(&self, now: Instant) -> Duration {
+        let before = self.waited.load(Ordering::Relaxed);
+        Duration::from_nanos(before.saturating_add(self.in_queue(now)))
+    }
+
+    /// The present stay in the queue, in nanoseconds.
+    fn in_queue(&self, now: Instant) -> u64 {
+        match self.queued.load(Ordering::Relaxed) {
+            0 => 0,
+            since => self.age(now).saturating_sub(since),
+        }
+    }
+
+    fn age(&self, now: Instant) -> u64 {
+        let age = now.saturating_duration_since(self.born);
+        u64::try_from(age.as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
@@ -116,7 +147,7 @@ impl Future for GiveUp {
 }
 
 /// The processor time of this thread, in nanoseconds.
-fn thread_cpu() -> u64 {
+pub(crate) fn thread_cpu() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
     let nanos = u64::try_from(time.tv_nsec).unwrap_or_default();
@@ -140,7 +171,8 @@ mod tests {
         turn.begin();
         burn(&turn, Duration::from_millis(2));
         assert!(turn.is_used_up());
-        let took = turn.end();
+        turn.end();
+        let took = turn.used();
         assert!(took >= Duration::from_millis(2));
         std::thread::sleep(Duration::from_millis(2));
         assert_eq!(turn.used(), took);
@@ -148,6 +180,17 @@ mod tests {
         assert!(!turn.is_used_up());
         turn.end();
         assert!(turn.used() >= took);
+    }
+
+    #[test]
+    fn a_wait_counts_while_it_lasts() {
+        let turn = Turn::default();
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        assert_eq!(turn.waited(now), Duration::ZERO);
+        turn.enqueue(now);
+        assert_eq!(turn.waited(now + second), second);
+        turn.dequeue(now + 2 * second);
+        assert_eq!(turn.waited(now + 9 * second), 2 * second);
     }
 
     #[test]

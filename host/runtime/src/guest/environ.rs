@@ -105,12 +105,12 @@ impl HostEnviron for State {
 
     fn input(&mut self, environ: Resource<GuestEnviron>) -> wasmtime::Result<Resource<Input>> {
         let input = self.table.get(&environ)?.input.clone();
-        self.keep(input)
+        Ok(self.table.push(input)?)
     }
 
     fn errors(&mut self, environ: Resource<GuestEnviron>) -> wasmtime::Result<Resource<Errors>> {
         self.table.get(&environ)?;
-        self.keep(Errors)
+        Ok(self.table.push(Errors)?)
     }
 
     fn replace_input(
@@ -118,14 +118,14 @@ impl HostEnviron for State {
         environ: Resource<GuestEnviron>,
         body: Resource<Input>,
     ) -> wasmtime::Result<()> {
-        let input = self.forget(body)?;
+        let input = self.table.delete(body)?;
         let replaced = std::mem::replace(&mut self.table.get_mut(&environ)?.input, input);
         self.host_bytes.release(replaced.released());
         Ok(())
     }
 
     fn drop(&mut self, environ: Resource<GuestEnviron>) -> wasmtime::Result<()> {
-        let environ = self.forget(environ)?;
+        let environ = self.table.delete(environ)?;
         self.host_bytes.release(environ.cost());
         self.host_bytes.release(environ.input.released());
         Ok(())
@@ -139,7 +139,7 @@ impl State {
         environ: GuestEnviron,
     ) -> wasmtime::Result<Resource<GuestEnviron>> {
         self.host_bytes.charge(environ.cost())?;
-        self.keep(environ)
+        Ok(self.table.push(environ)?)
     }
 }
 
@@ -155,7 +155,7 @@ impl HostErrors for State {
     }
 
     fn drop(&mut self, errors: Resource<Errors>) -> wasmtime::Result<()> {
-        self.forget(errors)?;
+        self.table.delete(errors)?;
         Ok(())
     }
 }

@@ -20,6 +20,7 @@ use super::response::StartResponse;
 use crate::clock::Clock;
 use crate::error::{Exception, Failure};
 use crate::instance::State;
+use crate::memory::MemoryShort;
 use crate::output::Gone;
 
 /// Runs the guest for one request. The response goes out by the store's output; `settle` is told
@@ -36,6 +37,7 @@ pub(crate) async fn run(
         Err(error) => {
             let failure = match error.downcast_ref::<PoolConcurrencyLimitError>() {
                 Some(full) => Failure::Unavailable(format!("no room in the pool: {full}").into()),
+                None if store.data().was_short() => Failure::Short(MemoryShort),
                 None => Failure::of_instantiation(&error, store.data().refused()),
             };
             return settle(store.data_mut(), Err(failure));
@@ -121,7 +123,7 @@ fn handles(
     environ: GuestEnviron,
 ) -> wasmtime::Result<(Resource<GuestEnviron>, Resource<StartResponse>)> {
     let environ = state.push_environ(environ)?;
-    let start_response = state.keep(StartResponse::Client)?;
+    let start_response = state.table.push(StartResponse::Client)?;
     Ok((environ, start_response))
 }
 
@@ -172,7 +174,8 @@ fn check_block(state: &State, block: Vec<u8>) -> Result<Bytes, Failure> {
 /// Sends what is left of the request's body, without the guest.
 async fn pass_through(state: &mut State, body: Resource<HostBody>) -> Result<(), Failure> {
     let body = state
-        .forget(body)
+        .table
+        .delete(body)
         .map_err(|error| Failure::Trap(error.to_string()))?;
     while state.exchange.wants_more() {
         let block = state.pass(&body, PASS_THROUGH).await?;

@@ -19,6 +19,8 @@ use crate::memory::{MemoryShort, Purse};
 
 /// The most lines that one `read-lines` returns: each costs far more than its bytes.
 const LINES: usize = 1 << 16;
+/// What a line costs beside its bytes.
+const LINE: usize = 48;
 /// The most bytes that one step of a body that passes through may have.
 pub(crate) const PASS_THROUGH: u64 = 64 << 10;
 
@@ -259,37 +261,50 @@ impl HostInput for State {
     ) -> wasmtime::Result<Result<Vec<Vec<u8>>, IoError>> {
         // A hint of nothing is no hint, as in Python.
         let hint = hint.filter(|&hint| hint > 0);
-        let mut lines = Vec::new();
-        let mut total = 0u64;
-        while hint.is_none_or(|hint| total < hint) {
+        let input = self.table.get(&input)?.clone();
+        let (mut lines, mut total, mut paid) = (Vec::new(), 0u64, 0);
+        let ended = loop {
             // With a hint, fewer lines than there are is a fair answer (S22).
-            if lines.len() == LINES && hint.is_some() {
-                break;
+            let enough = hint.is_some_and(|hint| total >= hint || lines.len() == LINES);
+            if enough {
+                break Ok(());
             }
-            let line = match self
-                .read_with(&input, |buffer| buffer.take_line(None))
-                .await?
+            let line = match input
+                .take(&self.clock, |buffer| buffer.take_line(None))
+                .await
             {
-                Ok(line) if line.is_empty() => break,
-                Ok(_) if lines.len() == LINES => {
-                    return Ok(Err(self.client_fault(BodyError::TooLarge)));
+                Ok((line, for_it)) => {
+                    paid += for_it;
+                    line
                 }
-                Ok(line) => line,
-                Err(error) => return Ok(Err(error)),
+                Err(not_read) => break Err(not_read),
             };
+            if line.is_empty() {
+                break Ok(());
+            }
+            if lines.len() == LINES {
+                break Err(NotRead::Client(BodyError::TooLarge));
+            }
             total += line.len() as u64;
-            lines.push(line);
-        }
-        Ok(Ok(lines))
+            lines.push(Vec::from(line));
+        };
+        // All of it is alive until it is in the guest.
+        self.hand_over(paid);
+        self.hand_over_also(lines.len() * LINE)?;
+        Ok(match ended {
+            Ok(()) => Ok(lines),
+            Err(NotRead::Client(fault)) => Err(self.client_fault(fault)),
+            Err(NotRead::Short(short)) => return Err(short.into()),
+        })
     }
 
     fn of_bytes(&mut self, data: Vec<u8>) -> wasmtime::Result<Resource<Input>> {
         self.host_bytes.charge(data.len())?;
-        self.keep(Input::of_bytes(data))
+        Ok(self.table.push(Input::of_bytes(data))?)
     }
 
     fn drop(&mut self, input: Resource<Input>) -> wasmtime::Result<()> {
-        let released = self.forget(input)?.released();
+        let released = self.table.delete(input)?.released();
         self.host_bytes.release(released);
         Ok(())
     }
@@ -297,8 +312,8 @@ impl HostInput for State {
 
 impl HostHostBody for State {
     fn of_input(&mut self, input: Resource<Input>) -> wasmtime::Result<Resource<HostBody>> {
-        let input = self.forget(input)?;
-        self.keep(HostBody { input })
+        let input = self.table.delete(input)?;
+        Ok(self.table.push(HostBody { input })?)
     }
 
     fn length(&mut self, body: Resource<HostBody>) -> wasmtime::Result<Option<u64>> {
@@ -333,7 +348,7 @@ impl HostHostBody for State {
     }
 
     fn drop(&mut self, body: Resource<HostBody>) -> wasmtime::Result<()> {
-        let released = self.forget(body)?.input.released();
+        let released = self.table.delete(body)?.input.released();
         self.host_bytes.release(released);
         Ok(())
     }

@@ -15,7 +15,7 @@ impl Host for State {}
 
 impl HostRecorder for State {
     fn new(&mut self) -> wasmtime::Result<Resource<Recorder>> {
-        self.keep(Recorder(Recording::new()))
+        Ok(self.table.push(Recorder(Recording::new()))?)
     }
 
     fn start_response(
@@ -23,16 +23,19 @@ impl HostRecorder for State {
         recorder: Resource<Recorder>,
     ) -> wasmtime::Result<Resource<StartResponse>> {
         let recording = self.table.get(&recorder)?.0.clone();
-        self.keep(StartResponse::Recorder(recording))
+        Ok(self.table.push(StartResponse::Recorder(recording))?)
     }
 
     fn started(&mut self, recorder: Resource<Recorder>) -> wasmtime::Result<Option<Started>> {
-        Ok(self.table.get(&recorder)?.0.started())
+        let recording = self.table.get(&recorder)?.0.clone();
+        self.hand_over_copy(recording.started_cost())?;
+        Ok(recording.started())
     }
 
     fn take_written(&mut self, recorder: Resource<Recorder>) -> wasmtime::Result<Vec<Vec<u8>>> {
         let (written, released) = self.table.get(&recorder)?.0.take_written();
-        self.host_bytes.release(released);
+        self.host_bytes.release_allowance(released);
+        self.hand_over(released);
         Ok(written)
     }
 
@@ -42,7 +45,7 @@ impl HostRecorder for State {
     }
 
     fn drop(&mut self, recorder: Resource<Recorder>) -> wasmtime::Result<()> {
-        let released = self.forget(recorder)?.0.released();
+        let released = self.table.delete(recorder)?.0.released();
         self.host_bytes.release(released);
         Ok(())
     }

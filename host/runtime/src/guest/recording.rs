@@ -102,6 +102,11 @@ impl Recording {
         Ok(Ok(()))
     }
 
+    /// The host memory that a copy of the latest successful start costs.
+    pub(crate) fn started_cost(&self) -> usize {
+        self.lock().charged[0]
+    }
+
     /// The latest successful start.
     pub(crate) fn started(&self) -> Option<Started> {
         self.lock().started.clone()

@@ -60,13 +60,13 @@ impl HostStartResponse for State {
             }
         };
         match started {
-            Ok(()) => Ok(Ok(self.keep(Writer(target))?)),
+            Ok(()) => Ok(Ok(self.table.push(Writer(target))?)),
             Err(refused) => Ok(Err(refused.into())),
         }
     }
 
     fn drop(&mut self, start_response: Resource<StartResponse>) -> wasmtime::Result<()> {
-        let released = self.forget(start_response)?.released();
+        let released = self.table.delete(start_response)?.released();
         self.host_bytes.release(released);
         Ok(())
     }
@@ -119,7 +119,7 @@ impl HostWriter for State {
     }
 
     fn drop(&mut self, writer: Resource<Writer>) -> wasmtime::Result<()> {
-        let released = self.forget(writer)?.0.released();
+        let released = self.table.delete(writer)?.0.released();
         self.host_bytes.release(released);
         Ok(())
     }
