@@ -24,6 +24,8 @@ pub struct InputBuffer {
     pieces: VecDeque<Bytes>,
     /// What came after `pieces`, in the making of the next one.
     tail: BytesMut,
+    /// What still fits into that.
+    room: usize,
     len: usize,
     ended: bool,
     scan: Scan,
@@ -42,8 +44,9 @@ struct Scan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NeedMore;
 
-/// The size of a piece that is copied together.
+/// The sizes of the pieces that are copied together: the more waits, the larger.
 const TAIL: usize = 16 * 1024;
+const LARGEST_TAIL: usize = 1024 * 1024;
 
 impl InputBuffer {
     /// An empty buffer of a body that has not ended.
@@ -74,12 +77,14 @@ impl InputBuffer {
         let mut rest = &data[..];
         while !rest.is_empty() {
             if self.tail.is_empty() {
-                self.tail = BytesMut::with_capacity(TAIL);
+                self.room = self.len.clamp(TAIL, LARGEST_TAIL);
+                self.tail = BytesMut::with_capacity(self.room);
             }
-            let (now, later) = rest.split_at(rest.len().min(TAIL - self.tail.len()));
+            let (now, later) = rest.split_at(rest.len().min(self.room));
             self.tail.extend_from_slice(now);
+            self.room -= now.len();
             rest = later;
-            if self.tail.len() == TAIL {
+            if self.room == 0 {
                 self.close_tail();
             }
         }
