@@ -400,7 +400,7 @@ impl Shared {
     /// Takes a guest over.
     fn adopt(self: &Arc<Self>, guest: Guest) {
         let about = Arc::clone(&guest.about);
-        if about.turn.used() >= FIRST {
+        if about.turn.is_over() || about.turn.used() >= FIRST {
             // So that the next of its kind are not begun in place, long before this one ends.
             about.account.sample(FIRST);
         }
