@@ -249,7 +249,7 @@ async fn s41_close_of_a_guest_without_a_client_has_its_deadline() {
 }
 
 /// So many clients leave in the test below. Ten thousand take a few times as long.
-const LEAVERS: usize = 3_000;
+const LEAVERS: usize = 10_000;
 
 /// So many of them are there at once: with more of them, most leave before their guest begins.
 const AT_ONCE: usize = 60;

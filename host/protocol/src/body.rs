@@ -44,7 +44,10 @@ struct Scan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NeedMore;
 
-/// The sizes of the pieces that are copied together: the more waits, the larger.
+/// The sizes of the pieces that are copied together: the more waits, the larger. Small ones of many
+/// bodies share the allocator's pages, which it then cannot give back while one of them is alive.
+/// A piece is there until its last byte is read, so one of the largest size may outlive what was read of
+/// it.
 const TAIL: usize = 16 * 1024;
 const LARGEST_TAIL: usize = 1024 * 1024;
 

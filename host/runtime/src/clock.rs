@@ -179,9 +179,13 @@ impl Clock {
     }
 
     /// When a bound will be passed if the guest only waits for its turn; none if that is too far off
-    /// to be told.
+    /// to be told, or is not known since the clock stands.
     pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
-        let (left, _) = Self::remaining_of_all(&self.lock(), now);
+        let state = self.lock();
+        if state.since.is_none() {
+            return state.end;
+        }
+        let (left, _) = Self::remaining_of_all(&state, now);
         now.checked_add(left)
     }
 
@@ -277,6 +281,17 @@ mod tests {
         assert_eq!(clock.check(), Ok(()));
         drop(paused);
         assert_eq!(clock.check(), Err(Expired::Timeout));
+    }
+
+    #[test]
+    fn a_guest_whose_clock_stands_is_not_overdue() {
+        let clock = clock(Duration::from_millis(1), None);
+        let now = Instant::now();
+        assert!(clock.deadline(now).is_some());
+        let paused = clock.pause();
+        assert_eq!(clock.deadline(now), None);
+        drop(paused);
+        assert!(clock.deadline(now).is_some());
     }
 
     #[test]

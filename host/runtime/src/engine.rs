@@ -59,7 +59,7 @@ const TABLE_ELEMENTS: usize = 1 << 18;
 const KEPT_OF_TABLES: usize = 4 << 10;
 
 /// The most memories and tables that a component in a warm slot may have.
-const WARM_MEMORIES: u32 = 2;
+const WARM_MEMORIES: u32 = 1;
 const WARM_TABLES: u32 = 20;
 
 /// Which allocator is in use, and how it resets memory. Its `Display` is for the log at start.
@@ -242,7 +242,7 @@ fn warm_slot(reset: Reset) -> usize {
         Reset::Scan => KEPT,
         Reset::Madvise(_) => KEPT_BLINDLY,
     };
-    memory + KEPT_OF_TABLES * WARM_TABLES as usize + WASM_STACK
+    memory * WARM_MEMORIES as usize + KEPT_OF_TABLES * WARM_TABLES as usize + WASM_STACK
 }
 
 pub(crate) fn base_config() -> Config {

@@ -3,13 +3,14 @@
 //!
 //! Each app has a line and an account of the processor time that its guests have used. The next turn
 //! goes to the app that has used least, and has not all its cores in use while others want to run. An
-//! app that comes or comes back begins where the others are: time that it did not use is not owed to
-//! it, and of what it used while nobody else wanted it, it owes little.
+//! app that comes or comes back begins where the others are: of time that it did not use little is owed
+//! to it, and of what it used while nobody else wanted it, it owes little.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-/// The most that an app which comes back is behind the others for what it used before.
+/// The most that an app is ahead of the others, when it comes back, for what it used before; and the
+/// most that it is behind them for what it did not use although it had a guest here all the time.
 const MOST_OWED: Duration = Duration::from_millis(100);
 
 /// A number that tells apps apart.
@@ -152,13 +153,12 @@ impl<T> Fair<T> {
             return;
         };
         line.running = line.running.saturating_sub(1);
-        if line.waiting.is_empty() {
-            line.used += used;
-        } else {
+        let now_used = (line.used + used).max(self.now_at.saturating_sub(MOST_OWED));
+        if !line.waiting.is_empty() {
             self.ready.remove(&(line.used, app));
-            line.used += used;
-            self.ready.insert((line.used, app));
+            self.ready.insert((now_used, app));
         }
+        line.used = now_used;
         if self.ready.is_empty() && self.lines.values().all(|line| line.running == 0) {
             // Nobody is left who could be behind.
             let furthest = self.lines.values().map(|line| line.used).max();
@@ -261,6 +261,40 @@ mod tests {
         queue.push(B, 1, None, "b");
         let turns = (0..40).filter(|_| turn(&mut queue) == A).count();
         assert!((19..=21).contains(&turns), "{turns} of 40");
+    }
+
+    #[test]
+    fn an_app_with_one_guest_for_long_saves_up_nothing() {
+        // Eight cores, of which each app may have four, and all of their turns end together.
+        const C: AppId = AppId(3);
+        let mut queue = Fair::default();
+        let guests = |queue: &mut Fair<()>, app, number| {
+            for _ in 0..number {
+                queue.push(app, 4, None, ());
+            }
+        };
+        let round = |queue: &mut Fair<()>| {
+            let taken: Vec<_> = std::iter::from_fn(|| queue.take(Instant::now(), |_| true))
+                .take(8)
+                .map(|taken| taken.app)
+                .collect();
+            for &app in &taken {
+                queue.push(app, 4, None, ());
+                queue.ran(app, TURN);
+            }
+            taken.iter().filter(|&&app| app == C).count()
+        };
+        guests(&mut queue, A, 1);
+        guests(&mut queue, B, 1);
+        guests(&mut queue, C, 8);
+        for _ in 0..4000 {
+            round(&mut queue);
+        }
+        guests(&mut queue, A, 7);
+        guests(&mut queue, B, 7);
+        // A third of the cores, but for what the others are owed at most.
+        let turns: usize = (0..300).map(|_| round(&mut queue)).sum();
+        assert!((700..=820).contains(&turns), "{turns} of 2400");
     }
 
     #[test]
