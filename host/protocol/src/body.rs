@@ -44,12 +44,12 @@ struct Scan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NeedMore;
 
-/// The sizes of the pieces that are copied together: the more waits, the larger. Small ones of many
-/// bodies share the allocator's pages, which it then cannot give back while one of them is alive.
-/// A piece is there until its last byte is read, so one of the largest size may outlive what was read of
-/// it.
+/// The sizes of the pieces that are copied together: small ones, and large ones once so much waits.
+/// Allocators keep what is smaller than about half a MiB for the thread that asked for it, and what is
+/// larger goes back to the system when it is freed. A piece is there until its last byte is read.
 const TAIL: usize = 16 * 1024;
-const LARGEST_TAIL: usize = 1024 * 1024;
+const MUCH: usize = 8 * TAIL;
+const LARGE_TAIL: usize = 1024 * 1024;
 
 impl InputBuffer {
     /// An empty buffer of a body that has not ended.
@@ -80,7 +80,10 @@ impl InputBuffer {
         let mut rest = &data[..];
         while !rest.is_empty() {
             if self.tail.is_empty() {
-                self.room = self.len.clamp(TAIL, LARGEST_TAIL);
+                self.room = match self.len {
+                    0..MUCH => TAIL,
+                    _ => LARGE_TAIL,
+                };
                 self.tail = BytesMut::with_capacity(self.room);
             }
             let (now, later) = rest.split_at(rest.len().min(self.room));
