@@ -10,6 +10,7 @@ use wasm_gw_protocol::{Environ, Exchange, ResponseLimits};
 use wasmtime::Engine;
 use wasmtime_wasi::WasiCtx;
 
+use crate::account::Account;
 use crate::breaker::Breaker;
 use crate::cache::{Cache, CacheUse};
 use crate::clock::Clock;
@@ -27,10 +28,11 @@ use crate::guest_log::{GuestLog, GuestStream, Stream};
 use crate::instance::{self, State};
 use crate::limits::InstanceLimits;
 use crate::memory::{AppMemory, Hold, Memory, Purse};
-use crate::metrics::{AppMetrics, Gauges, Metrics};
+use crate::metrics::{Gauges, Metrics};
 use crate::output::{Output, ResponseBody};
 use crate::queue::{Busy, Permit, Queue};
-use crate::scheduler::{Account, Scheduler};
+use crate::record::Record;
+use crate::scheduler::Scheduler;
 use crate::settle::Asked;
 use crate::system;
 use crate::ticker::{Ticker, Ticking};
@@ -143,7 +145,7 @@ pub struct App(Arc<AppInner>);
 struct AppInner {
     runtime: Runtime,
     config: AppConfig,
-    name: Arc<str>,
+    record: Arc<Record>,
     limits: Arc<InstanceLimits>,
     roomy: GatewayPre<State>,
     warm: Option<GatewayPre<State>>,
@@ -151,8 +153,6 @@ struct AppInner {
     queue: Queue,
     compiled: CacheUse,
     account: Arc<Account>,
-    breaker: Breaker,
-    metrics: AppMetrics,
     memory: AppMemory,
     /// What an instance takes of the server's memory before it has done anything, in bytes.
     start: usize,
@@ -217,16 +217,18 @@ impl App {
         let metrics = inner.metrics.app(&config.name);
         Ok(Self(Arc::new(AppInner {
             runtime: runtime.clone(),
-            name: config.name.as_str().into(),
+            record: Arc::new(Record {
+                name: config.name.as_str().into(),
+                metrics: metrics.clone(),
+                breaker: Breaker::new(),
+            }),
             limits: Arc::new(config.limits.clone()),
             queue: Queue::new(config.concurrency, config.queue, config.queue_timeout),
             roomy: loaded.roomy,
             warm: loaded.warm,
             warm_slots: AtomicUsize::new(0),
             compiled: loaded.compiled,
-            account: Arc::new(Account::new(config.cores, metrics.clone())),
-            breaker: Breaker::new(),
-            metrics,
+            account: Arc::new(Account::new(config.cores, metrics)),
             memory: inner.memory.app(),
             start,
             config,
@@ -244,7 +246,7 @@ impl App {
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.0.name
+        &self.0.record.name
     }
 
     pub(crate) fn limits(&self) -> &InstanceLimits {
@@ -255,12 +257,8 @@ impl App {
         Arc::clone(&self.0.account)
     }
 
-    pub(crate) fn breaker(&self) -> &Breaker {
-        &self.0.breaker
-    }
-
-    pub(crate) fn metrics(&self) -> &AppMetrics {
-        &self.0.metrics
+    pub(crate) fn record(&self) -> &Arc<Record> {
+        &self.0.record
     }
 
     pub(crate) fn scheduler(&self) -> &Scheduler {
@@ -269,7 +267,7 @@ impl App {
 
     /// Waits for the right to an instance, and for the memory that it takes.
     pub(crate) async fn enter(&self) -> Result<Entry, Busy> {
-        let metrics = &self.0.metrics;
+        let metrics = &self.0.record.metrics;
         let begun = Instant::now();
         let waiting = metrics.waiting();
         let entered = self.enter_uncounted().await;
@@ -314,7 +312,7 @@ impl App {
             return asked.refuse(job.head, &Failure::Expired(bound));
         }
         let log = GuestLog::new(
-            Arc::clone(&app.name),
+            Arc::clone(&app.record.name),
             asked.request_id.clone(),
             app.limits.log_bytes,
         );
@@ -327,7 +325,7 @@ impl App {
         let purse = Arc::new(Purse::new(memory));
         let (engine, pre, slot) = self.place();
         let parts = instance::Parts {
-            app: Arc::clone(&app.name),
+            app: Arc::clone(&app.record.name),
             request_id: asked.request_id.clone(),
             limits: Arc::clone(&app.limits),
             wasi,
@@ -405,7 +403,7 @@ impl App {
             log: log.clone(),
             stream,
         };
-        wasi.arg(&*self.0.name)
+        wasi.arg(&*self.0.record.name)
             .stdout(stream(Stream::Stdout))
             .stderr(stream(Stream::Stderr))
             .max_random_size(self.0.limits.random_bytes);

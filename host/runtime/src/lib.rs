@@ -21,6 +21,7 @@
 //! It needs a tokio runtime. It is quiet: it installs no logger (it speaks through `tracing`), no
 //! signal handlers, and nothing global.
 
+mod account;
 mod app;
 mod breaker;
 mod cache;
@@ -33,12 +34,14 @@ mod fair;
 mod grants;
 mod guest;
 mod guest_log;
+mod in_place;
 mod instance;
 mod limits;
 mod memory;
 mod metrics;
 mod output;
 mod queue;
+mod record;
 mod reset;
 mod scheduler;
 mod service;

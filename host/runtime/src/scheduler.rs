@@ -7,7 +7,6 @@
 //! and writes is not kept waiting by them. One more thread ends guests whose time is over, at the
 //! server's priority. Not here: how long a guest may run at all (`clock.rs`).
 
-use std::cell::Cell;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -19,23 +18,14 @@ use std::time::{Duration, Instant};
 use async_task::Runnable;
 use tokio::runtime::Handle;
 
+use crate::account::{Account, available_cores};
 use crate::clock::Clock;
 use crate::fair::{AppId, Fair, Taken};
-use crate::metrics::AppMetrics;
+use crate::in_place::InPlace;
 use crate::turn::{Turn, thread_cpu};
 
 /// The first turn of a request: as much as it may use where it arrived.
 const FIRST: Duration = Duration::from_millis(5);
-
-/// An app whose requests take longer than this on average is not begun where they arrive: the way
-/// to another thread costs it little, and the server's threads stay free.
-const SHORT: Duration = Duration::from_millis(1);
-
-/// And for so many times as long as one of its turns took, if that was more than it may be.
-const SLOW: u32 = 100;
-
-/// A thread of the server gives first turns at most four fifths of its time, after this much at once.
-const BURST: Duration = Duration::from_millis(8);
 
 /// An app that had a request so long ago wants to run no more.
 const RECENT: Duration = Duration::from_millis(50);
@@ -77,72 +67,6 @@ struct State {
 struct Queued {
     runnable: Runnable,
     about: Arc<About>,
-}
-
-/// One app, as the scheduler knows it.
-pub(crate) struct Account {
-    id: AppId,
-    /// Cores that its guests may use at once while others want to run.
-    cores: usize,
-    /// The processor time of its requests, as a moving average in nanoseconds.
-    average: AtomicU64,
-    /// Until when it is slow in any case, in milliseconds after `born`.
-    slow_until: AtomicU64,
-    born: Instant,
-    metrics: AppMetrics,
-}
-
-impl Account {
-    /// An app that may use so many cores while others want to run: half of what there are if it
-    /// does not say, and one at least.
-    pub(crate) fn new(cores: Option<usize>, metrics: AppMetrics) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self {
-            id: AppId(NEXT.fetch_add(1, Ordering::Relaxed)),
-            cores: cores
-                .unwrap_or_else(|| available_cores().div_ceil(2))
-                .max(1),
-            average: AtomicU64::new(0),
-            slow_until: AtomicU64::new(0),
-            born: Instant::now(),
-            metrics,
-        }
-    }
-
-    /// Whether its requests are short enough to be begun where they arrive.
-    pub(crate) fn is_short(&self, now: Instant) -> bool {
-        self.average.load(Ordering::Relaxed) < nanos(SHORT)
-            && self.age(now) >= self.slow_until.load(Ordering::Relaxed)
-    }
-
-    /// One of its turns took this long, where nothing could stop it.
-    fn overran(&self, took: Duration) {
-        let until = self.age(Instant::now() + took * SLOW);
-        self.slow_until.fetch_max(until, Ordering::Relaxed);
-    }
-
-    fn age(&self, now: Instant) -> u64 {
-        let age = now.saturating_duration_since(self.born);
-        u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// Takes a request's processor time into the average. A count that is lost to another thread's
-    /// does no harm.
-    fn sample(&self, used: Duration) {
-        let used = nanos(used.min(20 * FIRST));
-        let average = self.average.load(Ordering::Relaxed);
-        // An eighth of the way from the average to this one.
-        let next = average - average / 8 + used / 8;
-        self.average.store(next, Ordering::Relaxed);
-    }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn available_cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// What is known of one request's guest beside its future.
@@ -227,36 +151,6 @@ impl Guest {
             // One that wakes all the time uses its first turn up as well, in many pieces.
             Step::Waiting if used >= FIRST => Step::TurnOver,
             step => step,
-        }
-    }
-}
-
-/// What first turns have taken of a server's thread, less what it has had to itself since.
-#[derive(Clone, Copy)]
-struct InPlace {
-    as_of: Instant,
-    used: Duration,
-}
-
-thread_local! {
-    static IN_PLACE: Cell<Option<InPlace>> = const { Cell::new(None) };
-}
-
-impl InPlace {
-    /// Whether this thread has time for one more.
-    fn has_room(now: Instant) -> bool {
-        let used = IN_PLACE.get().map_or(Duration::ZERO, |before| {
-            let since = now.saturating_duration_since(before.as_of);
-            before.used.saturating_sub(since / 5 * 4)
-        });
-        IN_PLACE.set(Some(InPlace { as_of: now, used }));
-        used < BURST
-    }
-
-    fn count(took: Duration) {
-        if let Some(mut before) = IN_PLACE.get() {
-            before.used += took;
-            IN_PLACE.set(Some(before));
         }
     }
 }

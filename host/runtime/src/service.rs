@@ -172,7 +172,7 @@ impl App {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let mut counted = self.metrics().begin();
+        let mut counted = self.record().metrics.begin();
         let mut response = self.answer_uncounted(environ, body, asked).await;
         counted.answered(response.status());
         response.body_mut().counted(counted);
@@ -189,8 +189,8 @@ impl App {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        asked.app = Some(self.clone());
-        if !self.breaker().lets_through(&asked.place()) {
+        asked.record = Some(Arc::clone(self.record()));
+        if !self.record().breaker.lets_through(&asked.place()) {
             return asked.failed(&Failure::SwitchedOff);
         }
         let entry = match self.enter().await {

@@ -2,6 +2,8 @@
 //!
 //! Before the head is out, a failure is a page; after it, the transfer is given up.
 
+use std::sync::Arc;
+
 use http::uri::PathAndQuery;
 use http::{Method, Response, StatusCode, Uri, request};
 use tokio::sync::oneshot;
@@ -10,12 +12,12 @@ use wasm_gw_protocol::{
     wants_json,
 };
 
-use crate::app::App;
 use crate::breaker::Switched;
 use crate::clock::Expired;
 use crate::error::Failure;
 use crate::instance::State;
 use crate::output::ResponseBody;
+use crate::record::Record;
 
 /// Who asked, by what way, and in which form an error is wanted.
 pub(crate) struct Asked {
@@ -25,8 +27,8 @@ pub(crate) struct Asked {
     pub(crate) cpu: CpuTime,
     method: Method,
     uri: Uri,
-    /// The app that was asked, once that is known.
-    pub(crate) app: Option<App>,
+    /// That of the app that was asked, once that is known.
+    pub(crate) record: Option<Arc<Record>>,
     json: bool,
     kind: RequestKind,
 }
@@ -48,7 +50,7 @@ impl Asked {
             cpu: parts.extensions.remove().unwrap_or_default(),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
-            app: None,
+            record: None,
             json: wants_json(&parts.headers),
             kind: RequestKind {
                 head: parts.method == Method::HEAD,
@@ -70,8 +72,8 @@ impl Asked {
 
     /// Ends a request that no guest was asked for.
     pub(crate) fn refuse(&self, head: oneshot::Sender<Response<ResponseBody>>, failure: &Failure) {
-        if let (Failure::Expired(_), Some(app)) = (failure, &self.app) {
-            app.metrics().timed_out();
+        if let (Failure::Expired(_), Some(record)) = (failure, &self.record) {
+            record.metrics.timed_out();
         }
         // A client that has gone meanwhile needs no answer.
         let _ = head.send(self.failed(failure));
@@ -108,8 +110,8 @@ impl Asked {
 
     /// What this says of the app: for its numbers, and for its breaker.
     fn remember(&self, failure: Option<&Failure>, state: &State) {
-        let Some(app) = &self.app else { return };
-        let (metrics, breaker) = (app.metrics(), app.breaker());
+        let Some(record) = &self.record else { return };
+        let (metrics, breaker) = (&record.metrics, &record.breaker);
         let switched = match failure {
             None | Some(Failure::Exception(_) | Failure::Broken(_) | Failure::TooLarge(_)) => {
                 breaker.answered()
@@ -133,7 +135,7 @@ impl Asked {
         };
         let Some(switched) = switched else { return };
         metrics.breaker(switched == Switched::Off);
-        let app = app.name();
+        let app = &*record.name;
         match switched {
             Switched::Off => tracing::warn!(
                 %app,
@@ -151,7 +153,7 @@ impl Asked {
     /// The one log line of a failure. An application's is a warning; a client's is for whoever looks
     /// for its request id; that a client left is in the access log.
     fn report(&self, failure: &Failure, sent: bool) {
-        let app = self.app.as_ref().map_or("-", App::name);
+        let app = self.record.as_ref().map_or("-", |record| &*record.name);
         let request_id = &self.request_id;
         let aborted = if sent {
             "; the response is cut off"

@@ -11,10 +11,10 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::attack::{Attack, tally};
+use super::figures::{Verdict, median, mib, ratio};
 use super::http::ask;
 use super::load::{Run, size_of_answer, steady, wrk};
 use super::programs::{Family, Program};
-use super::report::{Verdict, median, mib, ratio};
 use super::servers::{Server, Setup, bytes_in};
 
 /// The budget, as the option and in bytes.

@@ -10,10 +10,10 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::attack::{Attack, tally};
+use super::figures::{Verdict, median, ratio};
 use super::http::Answer;
 use super::load::{Run, size_of_answer, steady, wrk};
 use super::programs::{Family, Program};
-use super::report::{Verdict, median, ratio};
 use super::servers::{Server, Setup};
 
 /// The least share of its own throughput that the victim should keep.

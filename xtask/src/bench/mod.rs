@@ -11,11 +11,13 @@
 //! | `load.rs`, `wrk.lua` | load on the victim |
 //! | `attack.rs` | the attackers |
 //! | `fair.rs`, `bounded.rs` | the scenarios and their bounds |
+//! | `figures.rs` | medians, shares, bounds that hold or do not |
 //! | `report.rs` | tables and JSON |
 
 mod attack;
 mod bounded;
 mod fair;
+mod figures;
 mod http;
 mod load;
 mod programs;

@@ -9,6 +9,7 @@ use std::thread;
 use anyhow::Result;
 use serde::Serialize;
 
+use super::figures::{Verdict, mib, ratio};
 use super::programs::Program;
 use super::servers::bytes_in;
 use super::{bounded, fair};
@@ -21,15 +22,6 @@ pub(crate) struct Report {
     pub(crate) fair: Vec<fair::Row>,
     pub(crate) bounded: Vec<bounded::Row>,
     pub(crate) verdicts: Vec<Verdict>,
-}
-
-/// One bound, and whether it held.
-#[derive(Serialize)]
-pub(crate) struct Verdict {
-    pub(crate) scenario: &'static str,
-    pub(crate) bound: String,
-    pub(crate) measured: String,
-    pub(crate) passed: bool,
 }
 
 /// Where and with what it was measured. Made before the first run.
@@ -68,27 +60,6 @@ impl Machine {
             versions,
         }
     }
-}
-
-/// The one in the middle, or the mean of the two.
-pub(crate) fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => 0.0,
-        count if count % 2 == 1 => values[middle],
-        _ => f64::midpoint(values[middle - 1], values[middle]),
-    }
-}
-
-/// A share; 0 of nothing, since what could not be measured has kept nothing.
-pub(crate) fn ratio(of: f64, whole: f64) -> f64 {
-    if whole > 0.0 { of / whole } else { 0.0 }
-}
-
-/// Bytes as people read them.
-pub(crate) fn mib(bytes: u64) -> String {
-    format!("{} MiB", bytes >> 20)
 }
 
 impl Report {
@@ -305,6 +276,7 @@ fn table(head: &[&str], body: impl Iterator<Item = Vec<String>>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::figures::median;
     use super::*;
 
     #[test]
