@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::fair::AppId;
 use crate::metrics::AppMetrics;
+use crate::system;
 
 /// The most that one request counts in the average.
 const MOST: Duration = Duration::from_millis(100);
@@ -37,9 +38,7 @@ impl Account {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             id: AppId(NEXT.fetch_add(1, Ordering::Relaxed)),
-            cores: cores
-                .unwrap_or_else(|| available_cores().div_ceil(2))
-                .max(1),
+            cores: cores.unwrap_or_else(|| system::cores().div_ceil(2)).max(1),
             average: AtomicU64::new(0),
             slow_until: AtomicU64::new(0),
             born: Instant::now(),
@@ -77,8 +76,4 @@ impl Account {
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-pub(crate) fn available_cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

@@ -74,8 +74,7 @@ impl Runtime {
         let total = config.memory_total.unwrap_or_else(default_memory_total);
         let (engines, allocator) =
             Engines::new(&config, total).map_err(|error| RuntimeError(format!("{error:#}")))?;
-        let memory = Memory::new(total);
-        memory.set_aside(engines.warm_memory());
+        let memory = Memory::new(total, engines.warm_memory());
         let cache = config.cache.and_then(|cache| match Cache::open(cache) {
             Ok(cache) => Some(cache),
             Err(error) => {
@@ -270,22 +269,21 @@ impl App {
         let metrics = &self.0.record.metrics;
         let begun = Instant::now();
         let waiting = metrics.waiting();
-        let entered = self.enter_uncounted().await;
+        let entered = self.enter_since(begun).await;
         drop(waiting);
         metrics.waited(begun.elapsed());
         entered
     }
 
-    async fn enter_uncounted(&self) -> Result<Entry, Busy> {
+    async fn enter_since(&self, begun: Instant) -> Result<Entry, Busy> {
         let app = &*self.0;
         let patience = app.config.queue_timeout;
-        let until = Instant::now().checked_add(patience);
         let permit = app.queue.enter().await?;
         if let Ok(memory) = app.memory.hold_at_once(app.start) {
             return Ok(Entry { permit, memory });
         }
         let room = app.memory.wait_for(app.start);
-        let waited = match until {
+        let waited = match begun.checked_add(patience) {
             Some(until) => tokio::time::timeout_at(until, room).await,
             None => Ok(room.await),
         };

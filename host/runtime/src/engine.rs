@@ -14,6 +14,7 @@ use wasmtime::{
 
 use crate::config::{AllocatorChoice, RuntimeConfig};
 use crate::reset::{self, Reset};
+use crate::system;
 
 /// Snapshots up to this size are mapped copy-on-write; larger ones would be copied for each
 /// instance. wasmtime's default of 16 MiB is below what a Python or JavaScript guest brings.
@@ -207,7 +208,7 @@ impl Engines {
 
 /// The engine of warm slots, unless there is no memory for them.
 fn warm(config: &RuntimeConfig, reset: Reset, memory: usize) -> Option<Warm> {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cores = system::cores();
     // In each part of the pool as many slots may have been used at once as in all together.
     let parts = cores.min(MOST_PARTS_OF_POOL);
     let slots = (cores * WARM_PER_CORE)

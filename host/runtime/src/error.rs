@@ -126,6 +126,13 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Whether a bound of time or of the processor ended a guest that somebody still waited for.
+    pub(crate) fn is_timeout(&self) -> bool {
+        matches!(self, Failure::Expired(bound) if *bound != Expired::Disconnected)
+    }
+}
+
 /// Whether it was the server as a whole that had no memory.
 fn short_of(error: &wasmtime::Error) -> Option<MemoryShort> {
     match error.downcast_ref::<NotKept>() {

@@ -233,7 +233,7 @@ mod tests {
     use crate::memory::Memory;
 
     fn purse(total: usize) -> Arc<Purse> {
-        let hold = Memory::new(total).app().hold(0).unwrap();
+        let hold = Memory::new(total, 0).app().hold(0).unwrap();
         Arc::new(Purse::new(hold))
     }
 

@@ -31,9 +31,10 @@ pub(crate) struct Memory(Arc<Shared>);
 
 struct Shared {
     total: usize,
-    taken: AtomicUsize,
     /// What is taken for good.
-    set_aside: AtomicUsize,
+    set_aside: usize,
+    /// What is taken now, that included.
+    taken: AtomicUsize,
     /// Requests that wait for room, so that giving back costs nothing while there are none.
     waiting: AtomicUsize,
     lines: Mutex<VecDeque<Line>>,
@@ -63,12 +64,12 @@ pub(crate) struct AppMemory {
 pub(crate) struct MemoryShort;
 
 impl Memory {
-    /// A budget of so many bytes.
-    pub(crate) fn new(total: usize) -> Self {
+    /// A budget of so many bytes, some of which are set aside for good: for what belongs to no app.
+    pub(crate) fn new(total: usize, set_aside: usize) -> Self {
         Self(Arc::new(Shared {
             total,
-            taken: AtomicUsize::new(0),
-            set_aside: AtomicUsize::new(0),
+            set_aside,
+            taken: AtomicUsize::new(set_aside),
             waiting: AtomicUsize::new(0),
             lines: Mutex::default(),
         }))
@@ -92,16 +93,10 @@ impl Memory {
         }
     }
 
-    /// Takes from the budget for good, for what belongs to no app.
-    pub(crate) fn set_aside(&self, bytes: usize) {
-        self.0.taken.fetch_add(bytes, Ordering::Relaxed);
-        self.0.set_aside.fetch_add(bytes, Ordering::Relaxed);
-    }
-
     /// The most that one thing can take and ever be granted.
     pub(crate) fn largest(&self) -> usize {
-        let set_aside = self.0.set_aside.load(Ordering::Relaxed);
-        (self.0.total - self.0.total / RESERVE).saturating_sub(set_aside)
+        let shared = &self.0;
+        (shared.total - shared.total / RESERVE).saturating_sub(shared.set_aside)
     }
 }
 
@@ -367,7 +362,7 @@ mod tests {
 
     #[test]
     fn a_hold_gives_back_what_it_took() {
-        let memory = Memory::new(80);
+        let memory = Memory::new(80, 0);
         let app = memory.app();
         let hold = app.hold(60).unwrap();
         assert_eq!((memory.taken(), app.taken()), (60, 60));
@@ -379,7 +374,7 @@ mod tests {
 
     #[test]
     fn the_last_eighth_is_for_those_who_hold_little() {
-        let memory = Memory::new(80);
+        let memory = Memory::new(80, 0);
         let (large, small) = (memory.app(), memory.app());
         let _all = large.hold(memory.largest()).unwrap();
         assert!(large.hold(1).is_err());
@@ -390,7 +385,7 @@ mod tests {
 
     #[tokio::test]
     async fn those_who_wait_are_served_in_order_and_hold_up_their_own_app_only() {
-        let memory = Memory::new(800);
+        let memory = Memory::new(800, 0);
         let (large, small) = (memory.app(), memory.app());
         let held = large.hold(650).unwrap();
         let waiting = tokio::spawn({
@@ -410,7 +405,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_that_gives_up_leaves_nothing_behind() {
-        let memory = Memory::new(80);
+        let memory = Memory::new(80, 0);
         let app = memory.app();
         let held = app.hold(70).unwrap();
         let given_up = tokio::time::timeout(Duration::from_secs(1), app.wait_for(10)).await;
@@ -423,7 +418,7 @@ mod tests {
 
     #[test]
     fn a_purse_pays_from_what_it_has_first() {
-        let memory = Memory::new(8 << 20);
+        let memory = Memory::new(8 << 20, 0);
         let app = memory.app();
         let purse = Purse::new(app.hold(COIN).unwrap());
         purse.spend(COIN).unwrap();
@@ -441,7 +436,7 @@ mod tests {
 
     #[test]
     fn a_block_pays_until_its_last_part_is_gone() {
-        let memory = Memory::new(8 << 20);
+        let memory = Memory::new(8 << 20, 0);
         let app = memory.app();
         let mut block = app.block(vec![1; 1 << 20]).unwrap();
         let part = block.split_to(10);

@@ -18,10 +18,11 @@ use std::time::{Duration, Instant};
 use async_task::Runnable;
 use tokio::runtime::Handle;
 
-use crate::account::{Account, available_cores};
+use crate::account::Account;
 use crate::clock::Clock;
 use crate::fair::{AppId, Fair, Taken};
 use crate::in_place::InPlace;
+use crate::system;
 use crate::turn::{Turn, thread_cpu};
 
 /// The first turn of a request: as much as it may use where it arrived.
@@ -160,7 +161,7 @@ impl Scheduler {
     pub(crate) fn new() -> Self {
         Self {
             shared: Arc::new(Shared {
-                threads: available_cores(),
+                threads: system::cores(),
                 began: Instant::now(),
                 state: Mutex::new(State {
                     queue: Fair::default(),

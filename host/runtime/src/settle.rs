@@ -72,7 +72,9 @@ impl Asked {
 
     /// Ends a request that no guest was asked for.
     pub(crate) fn refuse(&self, head: oneshot::Sender<Response<ResponseBody>>, failure: &Failure) {
-        if let (Failure::Expired(_), Some(record)) = (failure, &self.record) {
+        if failure.is_timeout()
+            && let Some(record) = &self.record
+        {
             record.metrics.timed_out();
         }
         // A client that has gone meanwhile needs no answer.
@@ -127,7 +129,7 @@ impl Asked {
                     breaker.trapped_at_instantiation()
                 }
             }
-            Some(Failure::Expired(bound)) if *bound != Expired::Disconnected => {
+            Some(failure) if failure.is_timeout() => {
                 metrics.timed_out();
                 None
             }

@@ -1,9 +1,14 @@
-//! What the system gives this process: the limits of its control groups, and the machine's memory.
+//! What the system gives this process: cores, the limits of its control groups, the machine's memory.
 
 use std::path::Path;
 
 /// Where control groups are mounted.
 const GROUPS: &str = "/sys/fs/cgroup";
+
+/// The cores that this process may use; one if that cannot be found out.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
 
 /// The memory that this process may use, in bytes: the machine's, or less where a control group says
 /// so. None if nothing can be found out.

@@ -184,11 +184,17 @@ impl State {
         from: impl FnMut(&mut InputBuffer) -> Result<Bytes, NeedMore>,
     ) -> wasmtime::Result<Result<Vec<u8>, IoError>> {
         let input = self.table.get(input)?.clone();
-        Ok(match self.read_from(&input, from).await {
-            Ok(taken) => Ok(taken.into()),
-            Err(NotRead::Client(fault)) => Err(self.client_fault(fault)),
-            Err(NotRead::Short(short)) => return Err(short.into()),
-        })
+        let read = self.read_from(&input, from).await;
+        self.tell(read.map(Vec::from))
+    }
+
+    /// What a guest learns of a read. That the server has no room is no answer: it ends the guest.
+    fn tell<T>(&mut self, read: Result<T, NotRead>) -> wasmtime::Result<Result<T, IoError>> {
+        match read {
+            Ok(taken) => Ok(Ok(taken)),
+            Err(NotRead::Client(fault)) => Ok(Err(self.client_fault(fault))),
+            Err(NotRead::Short(short)) => Err(short.into()),
+        }
     }
 
     async fn read_from(
@@ -291,11 +297,7 @@ impl HostInput for State {
         // All of it is alive until it is in the guest.
         self.hand_over(paid);
         self.hand_over_also(lines.len() * LINE)?;
-        Ok(match ended {
-            Ok(()) => Ok(lines),
-            Err(NotRead::Client(fault)) => Err(self.client_fault(fault)),
-            Err(NotRead::Short(short)) => return Err(short.into()),
-        })
+        self.tell(ended.map(|()| lines))
     }
 
     fn of_bytes(&mut self, data: Vec<u8>) -> wasmtime::Result<Resource<Input>> {
@@ -334,11 +336,8 @@ impl HostHostBody for State {
         max: u64,
     ) -> wasmtime::Result<Result<Option<Vec<u8>>, IoError>> {
         let body = self.table.get(&body)?.clone();
-        Ok(match self.pass(&body, max).await {
-            Ok(block) => Ok(block.map(Vec::from)),
-            Err(NotRead::Client(fault)) => Err(self.client_fault(fault)),
-            Err(NotRead::Short(short)) => return Err(short.into()),
-        })
+        let block = self.pass(&body, max).await;
+        self.tell(block.map(|block| block.map(Vec::from)))
     }
 
     fn close(&mut self, body: Resource<HostBody>) -> wasmtime::Result<()> {
