@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
 
 use super::attack::{Attack, tally};
 use super::figures::{Verdict, median, mib, ratio};
 use super::http::ask;
 use super::load::{Run, size_of_answer, steady, wrk};
+use super::order::{self, Named, Rounds};
 use super::programs::{Family, Program};
 use super::servers::{Server, Setup, bytes_in};
 
@@ -159,35 +160,23 @@ impl Row {
 
 /// Runs all scenarios against all servers.
 pub(crate) fn run(programs: &[Program], extent: Extent, only: &[String]) -> Result<Vec<Row>> {
-    let mut rows: Vec<Row> = Vec::new();
-    for number in 1..=extent.rounds {
-        for scenario in &SCENARIOS {
-            if !only.is_empty() && !only.iter().any(|name| name == scenario.name) {
-                continue;
-            }
-            for program in programs {
-                let server = program.family.name();
-                eprintln!("== round {number}: {}: {}", scenario.name, server);
-                let (round, ran_with) = one_round(program, scenario, extent)
-                    .with_context(|| format!("{} against {server}", scenario.name))?;
-                let at = rows
-                    .iter()
-                    .position(|row| row.server == server && row.scenario == scenario.name);
-                let at = at.unwrap_or_else(|| {
-                    rows.push(Row {
-                        server,
-                        scenario: scenario.name,
-                        what: format!("{AT_ONCE} at once: {}", scenario.what),
-                        ran_with,
-                        rounds: Vec::new(),
-                    });
-                    rows.len() - 1
-                });
-                rows[at].rounds.push(round);
-            }
-        }
+    let one = |program: &Program, scenario: &Scenario| one_round(program, scenario, extent);
+    let for_all = |_: &Scenario, _: &Program| true;
+    let all = order::run(extent.rounds, &SCENARIOS, programs, only, for_all, one)?;
+    let row = |of: Rounds<Scenario, Round>| Row {
+        server: of.server,
+        scenario: of.scenario.name,
+        what: format!("{AT_ONCE} at once: {}", of.scenario.what),
+        ran_with: of.ran_with,
+        rounds: of.rounds,
+    };
+    Ok(all.into_iter().map(row).collect())
+}
+
+impl Named for Scenario {
+    fn name(&self) -> &'static str {
+        self.name
     }
-    Ok(rows)
 }
 
 fn one_round(program: &Program, scenario: &Scenario, extent: Extent) -> Result<(Round, String)> {

@@ -6,13 +6,14 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
 
 use super::attack::{Attack, tally};
 use super::figures::{Verdict, median, ratio};
 use super::http::Answer;
 use super::load::{Run, size_of_answer, steady, wrk};
+use super::order::{self, Named, Rounds};
 use super::programs::{Family, Program};
 use super::servers::{Server, Setup};
 
@@ -182,45 +183,32 @@ pub(crate) struct Extent {
     pub(crate) time: Duration,
 }
 
-/// Runs all scenarios against all servers, round by round, so that a change of the machine's mood
-/// hits all of them.
+/// Runs all scenarios against all servers.
 pub(crate) fn run(programs: &[Program], extent: Extent, only: &[String]) -> Result<Vec<Row>> {
-    let mut rows: Vec<Row> = Vec::new();
-    for number in 1..=extent.rounds {
-        for scenario in &SCENARIOS {
-            if !only.is_empty() && !only.iter().any(|name| name == scenario.name) {
-                continue;
-            }
-            for program in programs {
-                let server = program.family.name();
-                if !scenario.is_for(program) {
-                    continue;
-                }
-                eprintln!("== round {number}: {}: {}", scenario.name, server);
-                let (round, ran_with) = one_round(program, scenario, extent.time)
-                    .with_context(|| format!("{} against {server}", scenario.name))?;
-                let at = rows
-                    .iter()
-                    .position(|row| row.server == server && row.scenario == scenario.name);
-                let at = at.unwrap_or_else(|| {
-                    rows.push(Row {
-                        server,
-                        scenario: scenario.name,
-                        what: format!("{} at once: {}", scenario.at_once, scenario.what),
-                        ran_with,
-                        rounds: Vec::new(),
-                        summary: Summary::default(),
-                    });
-                    rows.len() - 1
-                });
-                rows[at].rounds.push(round);
-            }
-        }
+    let one = |program: &Program, scenario: &Scenario| one_round(program, scenario, extent.time);
+    let all = order::run(
+        extent.rounds,
+        &SCENARIOS,
+        programs,
+        only,
+        Scenario::is_for,
+        one,
+    )?;
+    let row = |of: Rounds<Scenario, Round>| Row {
+        server: of.server,
+        scenario: of.scenario.name,
+        what: format!("{} at once: {}", of.scenario.at_once, of.scenario.what),
+        ran_with: of.ran_with,
+        summary: summary(&of.rounds),
+        rounds: of.rounds,
+    };
+    Ok(all.into_iter().map(row).collect())
+}
+
+impl Named for Scenario {
+    fn name(&self) -> &'static str {
+        self.name
     }
-    for row in &mut rows {
-        row.summary = summary(&row.rounds);
-    }
-    Ok(rows)
 }
 
 fn one_round(program: &Program, scenario: &Scenario, time: Duration) -> Result<(Round, String)> {

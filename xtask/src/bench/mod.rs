@@ -11,6 +11,7 @@
 //! | `load.rs`, `wrk.lua` | load on the victim |
 //! | `attack.rs` | the attackers |
 //! | `fair.rs`, `bounded.rs` | the scenarios and their bounds |
+//! | `order.rs` | which of them is run when |
 //! | `figures.rs` | medians, shares, bounds that hold or do not |
 //! | `report.rs` | tables and JSON |
 
@@ -20,6 +21,7 @@ mod fair;
 mod figures;
 mod http;
 mod load;
+mod order;
 mod programs;
 mod report;
 mod servers;

@@ -4,23 +4,7 @@
 #![expect(unsafe_code, reason = "a call that the safe bindings cannot express")]
 
 use wasm_gw_guest::StartResponse;
-
-/// A text as the canonical ABI has it in memory.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Text {
-    at: *const u8,
-    length: usize,
-}
-
-impl Text {
-    fn of(text: &'static str) -> Self {
-        Self {
-            at: text.as_ptr(),
-            length: text.len(),
-        }
-    }
-}
+use ways::{Text, large_fields};
 
 /// Room for `result<writer, start-error>`.
 #[repr(C, align(8))]
@@ -51,8 +35,7 @@ unsafe extern "C" {
 
 /// Calls `start` with `mib` fields of a MiB each. The answer, if there is one, is thrown away.
 pub(crate) fn start(start_response: &StartResponse, mib: usize) {
-    let value: &'static str = "x".repeat(1 << 20).leak();
-    let headers = vec![[Text::of("x-large"), Text::of(value)]; mib];
+    let headers = large_fields(mib);
     let status = Text::of("200 OK");
     let none = std::ptr::null();
     let mut answer = Answer([0; 64]);

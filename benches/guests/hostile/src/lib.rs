@@ -22,8 +22,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use wasm_gw_guest::{Body, Environ, Error, Input, Result, StartResponse};
-
-const MIB: usize = 1 << 20;
+use ways::{MIB, fill, spin, take_all};
 
 fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
     match environ.path().as_str() {
@@ -82,36 +81,6 @@ fn mib(environ: &Environ, otherwise: usize) -> usize {
     number
         .and_then(|number| number.parse().ok())
         .unwrap_or(otherwise)
-}
-
-fn spin() -> ! {
-    let mut count = 0_u64;
-    loop {
-        count = black_box(count).wrapping_add(1);
-    }
-}
-
-/// The optimiser makes one `memory.fill` of each turn.
-fn fill(mib: usize) -> ! {
-    let mut memory = vec![0_u8; mib * MIB];
-    let mut with = 0_u8;
-    loop {
-        with = with.wrapping_add(1);
-        memory.fill(with);
-        black_box(&mut memory);
-    }
-}
-
-/// Takes and touches memory, a MiB at a time, until the host gives no more.
-fn take_all() {
-    loop {
-        let mut block: Vec<u8> = Vec::new();
-        if block.try_reserve_exact(MIB).is_err() {
-            return;
-        }
-        block.resize(MIB, 1);
-        std::mem::forget(black_box(block));
-    }
 }
 
 fn log(environ: &Environ, mib: usize) -> Result<()> {

@@ -2,22 +2,7 @@
 //! call owns each, so this one is made by hand.
 #![expect(unsafe_code, reason = "a call that the safe bindings cannot express")]
 
-/// A list of bytes as the canonical ABI has it in memory.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Bytes {
-    at: *const u8,
-    length: usize,
-}
-
-impl Bytes {
-    fn of(bytes: &'static str) -> Self {
-        Self {
-            at: bytes.as_ptr(),
-            length: bytes.len(),
-        }
-    }
-}
+use ways::{Text, large_fields};
 
 /// Room for `result<fields, header-error>`.
 #[repr(C, align(8))]
@@ -26,13 +11,12 @@ struct Answer([u8; 32]);
 #[link(wasm_import_module = "wasi:http/types@0.2.12")]
 unsafe extern "C" {
     #[link_name = "[static]fields.from-list"]
-    fn from_list(entries: *const [Bytes; 2], length: usize, answer: *mut Answer);
+    fn from_list(entries: *const [Text; 2], length: usize, answer: *mut Answer);
 }
 
 /// Makes fields of `mib` values of a MiB each, and keeps them. Did the host take them?
 pub(crate) fn make(mib: usize) -> bool {
-    let value: &'static str = "x".repeat(1 << 20).leak();
-    let entries = vec![[Bytes::of("x-large"), Bytes::of(value)]; mib];
+    let entries = large_fields(mib);
     let mut answer = Answer([0; 32]);
     // SAFETY: the signature is the flat form of `from-list` in WASI 0.2. All that it points to is
     // alive until the call returns, and is only read, but for the answer.

@@ -11,8 +11,7 @@ use wasip2::exports::http::incoming_handler::Guest;
 use wasip2::http::types::{
     Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam,
 };
-
-const MIB: usize = 1 << 20;
+use ways::{fill, spin, take_all};
 
 struct Proxy;
 
@@ -87,36 +86,6 @@ fn answer(out: ResponseOutparam, status: u16, text: &str, between: impl FnOnce()
         let _ = stream.blocking_write_and_flush(text.as_bytes());
     }
     let _ = OutgoingBody::finish(body, None);
-}
-
-fn spin() -> ! {
-    let mut count = 0_u64;
-    loop {
-        count = black_box(count).wrapping_add(1);
-    }
-}
-
-/// The optimiser makes one `memory.fill` of each turn.
-fn fill(mib: usize) -> ! {
-    let mut memory = vec![0_u8; mib * MIB];
-    let mut with = 0_u8;
-    loop {
-        with = with.wrapping_add(1);
-        memory.fill(with);
-        black_box(&mut memory);
-    }
-}
-
-/// Takes and touches memory, a MiB at a time, until the host gives no more.
-fn take_all() {
-    loop {
-        let mut block: Vec<u8> = Vec::new();
-        if block.try_reserve_exact(MIB).is_err() {
-            return;
-        }
-        block.resize(MIB, 1);
-        std::mem::forget(black_box(block));
-    }
 }
 
 fn log(mib: usize) {
