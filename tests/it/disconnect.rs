@@ -62,6 +62,11 @@ async fn begin(process: &Process, mark: &str, query: &str, when: When, request: 
         client.chunk().await.unwrap().unwrap();
     }
     process.says(&format!("{mark} begun")).await;
+    if query.starts_with("by=empty") {
+        // Nothing else shows that there is something to close: a client that leaves before `start`
+        // makes that fail.
+        process.says(&format!("{mark} yields")).await;
+    }
     client
 }
 

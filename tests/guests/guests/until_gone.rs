@@ -79,7 +79,16 @@ fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
             return Ok(Body::input(input));
         }
         "spin" => spin(),
-        "empty" => Box::new(|| Some(Ok(Vec::new()))),
+        "empty" => {
+            let (mark, errors) = (mark.clone(), environ.errors());
+            let mut yields = false;
+            Box::new(move || {
+                if !std::mem::replace(&mut yields, true) {
+                    writeln!(errors, "{mark} yields");
+                }
+                Some(Ok(Vec::new()))
+            })
+        }
         "next" => Box::new(move || Some(Ok(block.clone()))),
         "line" => Box::new(move || match input.next_line(None) {
             Ok(line) if line.is_empty() => None,
