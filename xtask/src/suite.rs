@@ -16,13 +16,15 @@ const GUEST_WORKSPACES: [(&str, &[&str]); 4] = [
 /// The guests of `cargo xtask bench`. The tests lint them and run nothing of it.
 pub(crate) const BENCH_GUESTS: &str = "benches/guests";
 /// Workspaces beside the main one that are for the host as well.
+const HOST_WORKSPACES: [&str; 3] = [SDK, "tests/components", BENCH_HYPER];
 const SDK: &str = "guest-sdk/rust";
-const COMPONENTS: &str = "tests/components";
+/// The ceiling of `cargo xtask bench`.
+pub(crate) const BENCH_HYPER: &str = "benches/rivals/hyper";
 
 pub(crate) fn run() -> Result<()> {
     tools::ensure_wasm_target()?;
     step("formatting", &mut cargo(".", &["fmt", "--all", "--check"]))?;
-    for folder in guest_folders().chain([SDK, COMPONENTS]) {
+    for folder in guest_folders().chain(HOST_WORKSPACES) {
         step(
             &format!("formatting of {folder}"),
             &mut cargo(folder, &["fmt", "--all", "--check"]),
@@ -47,7 +49,7 @@ pub(crate) fn run() -> Result<()> {
             .args(DENY_WARNINGS),
         )?;
     }
-    for folder in [SDK, COMPONENTS] {
+    for folder in HOST_WORKSPACES {
         step(
             &format!("lints of {folder}"),
             cargo(folder, &["clippy", "--locked", "--all-targets"])

@@ -83,7 +83,7 @@ pub const BLOCKS: Blocks = Blocks {
 pub const READ: usize = 64 << 10;
 
 /// `/cpu`: how often the generator steps. It takes native code about 5 ms.
-pub const STEPS: u32 = 2_500_000;
+pub const STEPS: u32 = 3_400_000;
 
 /// `/cpu`: the state of Marsaglia's xorshift32 after [`STEPS`] steps.
 pub fn cpu() -> u32 {
