@@ -18,15 +18,23 @@ const HELP: &str = "\
 cargo xtask demo           build the hello guest and the host, serve it, print a curl line
 cargo xtask demo --once    the same, ask once by itself, and stop
 cargo xtask test           everything that CI checks: formatting, lints, docs, licences, all tests
-cargo xtask bench WHAT     hostile guests against the server, and against `wasmtime serve`; WHAT is
-                           --fair (processor time), --bounded (memory), or both. With
-    --quick                short runs, for a first look
-    --rounds NUMBER        how often each scenario is run; the table has medians
-    --only NAME,NAME       some scenarios only
-    --server PATH          this build of wasm-gw, in place of a release build of the checkout
+cargo xtask bench          the speed of the server beside hyper, `wasmtime serve`, workerd, gunicorn
+                           and granian; what it must be, and whether it is. With
+    --quick                within three minutes, for a first look
+    --rounds NUMBER        how often each run is made; tables have medians
+    --only NAME,NAME       some works, parts, contenders or scenarios only
+    --server PATH          this build of wasm-gw, in place of a release build of the checkout;
+                           again for another build beside it
     --no-wasmtime          without `wasmtime serve`
     --wasmtime-options ..  further options for it, as in \"-W timeout=2s\"
     --json FILE            all figures, too
+    --load wrk|oha         what makes the load
+    --component FILE       a component of your own, beside a hyper that says hello
+    --rival NAME=COMMAND   a server of your own; {port} in the command is where its port goes
+    --path /PATH           what these two are asked for
+cargo xtask bench --fair, --bounded
+                           hostile guests against processor time and memory, of the server and of
+                           `wasmtime serve`; both at once if you like, and --speed with them
 cargo xtask guests         build the examples for wasm32-wasip2
 cargo xtask tidy           the house rules that no compiler checks
 ";

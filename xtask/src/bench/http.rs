@@ -1,6 +1,7 @@
-//! One request on a connection of its own, by hand: what the attackers send, and what is known of an
-//! answer before a run is trusted. No client library: each byte and each moment is ours to see.
+//! One request, by hand: what the attackers send, and what is known of an answer before a run is
+//! trusted. No client library: each byte and each moment is ours to see.
 
+use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -97,6 +98,130 @@ fn status(head: &[u8]) -> Option<u16> {
     text.strip_prefix("HTTP/1.1 ")?.parse().ok()
 }
 
+/// What is asked for, other than `GET path` alone.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) method: &'static str,
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(String, String)>,
+    /// The size of its body, which is the letter x again and again.
+    pub(crate) body: usize,
+}
+
+impl Request {
+    pub(crate) fn get(path: &str) -> Self {
+        Self {
+            method: "GET",
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: 0,
+        }
+    }
+
+    fn bytes(&self, address: SocketAddr) -> Vec<u8> {
+        let mut text = format!(
+            "{} {} HTTP/1.1\r\nHost: {address}\r\n",
+            self.method, self.path
+        );
+        for (name, value) in &self.headers {
+            let _ = write!(text, "{name}: {value}\r\n");
+        }
+        if self.body > 0 {
+            let _ = write!(text, "Content-Length: {}\r\n", self.body);
+        }
+        let mut bytes = (text + "\r\n").into_bytes();
+        bytes.resize(bytes.len() + self.body, b'x');
+        bytes
+    }
+}
+
+/// A whole answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    /// Names are in small letters.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    /// Its size on the wire.
+    pub(crate) size: usize,
+}
+
+impl Response {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut all = self.headers.iter();
+        let found = all.find(|(one, _)| one == name)?;
+        Some(&found.1)
+    }
+
+    /// Whether its body came in chunks, whose number is the server's affair.
+    pub(crate) fn is_chunked(&self) -> bool {
+        self.header("transfer-encoding").is_some()
+    }
+
+    /// The first answer in the bytes, if all of it is there.
+    fn parse(got: &[u8]) -> Result<Option<Self>> {
+        let Some(end) = got.windows(4).position(|four| four == b"\r\n\r\n") else {
+            return Ok(None);
+        };
+        let head = String::from_utf8_lossy(&got[..end]);
+        let headers = head
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+            .collect();
+        let mut response = Self {
+            status: status(got).with_context(|| format!("not an answer: {head}"))?,
+            headers,
+            body: Vec::new(),
+            size: 0,
+        };
+        let rest = &got[end + 4..];
+        let size = if response.is_chunked() {
+            let Some((body, size)) = unchunked(rest)? else {
+                return Ok(None);
+            };
+            response.body = body;
+            size
+        } else {
+            let length = response
+                .header("content-length")
+                .with_context(|| format!("an answer without a length: {head}"))?
+                .parse()?;
+            let Some(body) = rest.get(..length) else {
+                return Ok(None);
+            };
+            response.body = body.to_owned();
+            length
+        };
+        response.size = end + 4 + size;
+        Ok(Some(response))
+    }
+}
+
+/// A body out of its chunks and what these take on the wire, if the last is there.
+fn unchunked(mut got: &[u8]) -> Result<Option<(Vec<u8>, usize)>> {
+    let all = got.len();
+    let mut body = Vec::new();
+    loop {
+        let Some(end) = got.windows(2).position(|two| two == b"\r\n") else {
+            return Ok(None);
+        };
+        let line = std::str::from_utf8(&got[..end])?;
+        let digits = line.split(';').next().unwrap_or_default().trim();
+        let length = usize::from_str_radix(digits, 16)
+            .with_context(|| format!("`{line}` is not the length of a chunk"))?;
+        let Some(chunk) = got.get(end + 2..end + 2 + length + 2) else {
+            return Ok(None);
+        };
+        body.extend_from_slice(&chunk[..length]);
+        got = &got[end + 2 + length + 2..];
+        if length == 0 {
+            return Ok(Some((body, all - got.len())));
+        }
+    }
+}
+
 /// A connection that is kept, as a client has it that asks now and then.
 pub(crate) struct Kept {
     address: SocketAddr,
@@ -115,14 +240,30 @@ impl Kept {
 
     /// Asks once, and gives the answer's size on the wire and its body if the status was 200.
     pub(crate) fn get(&mut self, path: &str) -> Result<(usize, Vec<u8>)> {
-        let asked = self.exchange(path);
-        if asked.is_err() {
+        let response = self.ask(&Request::get(path))?;
+        ensure!(
+            response.status == 200,
+            "{path}: {}: {}",
+            response.status,
+            String::from_utf8_lossy(&response.body)
+        );
+        Ok((response.size, response.body))
+    }
+
+    /// Asks once, on a new connection if the last one ended.
+    pub(crate) fn ask(&mut self, request: &Request) -> Result<Response> {
+        let asked = self.exchange(request);
+        let closes = asked.as_ref().is_ok_and(|response| {
+            let connection = response.header("connection").unwrap_or_default();
+            connection.eq_ignore_ascii_case("close")
+        });
+        if asked.is_err() || closes {
             self.stream = None;
         }
         asked
     }
 
-    fn exchange(&mut self, path: &str) -> Result<(usize, Vec<u8>)> {
+    fn exchange(&mut self, request: &Request) -> Result<Response> {
         let stream = if let Some(stream) = &mut self.stream {
             stream
         } else {
@@ -131,41 +272,60 @@ impl Kept {
             stream.set_nodelay(true)?;
             self.stream.insert(stream)
         };
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n",
-            self.address
-        )?;
+        stream.write_all(&request.bytes(self.address))?;
         let mut got = Vec::new();
-        let mut buffer = [0; 4096];
+        let mut buffer = [0; 64 << 10];
         loop {
-            if let Some((head, length)) = head_of(&got)?
-                && got.len() >= head + length
-            {
-                ensure!(got.len() == head + length, "more came than was announced");
-                ensure!(
-                    status(&got) == Some(200),
-                    "{path}: {}",
-                    String::from_utf8_lossy(&got)
-                );
-                return Ok((got.len(), got.split_off(head)));
-            }
             let count = stream.read(&mut buffer)?;
             ensure!(count > 0, "closed in mid-answer");
             got.extend_from_slice(&buffer[..count]);
+            if let Some(response) = Response::parse(&got)? {
+                ensure!(got.len() == response.size, "more came than was announced");
+                return Ok(response);
+            }
         }
     }
 }
 
-/// The lengths of a head that is complete and of the body it announces.
-fn head_of(got: &[u8]) -> Result<Option<(usize, usize)>> {
-    let Some(end) = got.windows(4).position(|four| four == b"\r\n\r\n") else {
-        return Ok(None);
-    };
-    let head = String::from_utf8_lossy(&got[..end]).to_ascii_lowercase();
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length:"))
-        .with_context(|| format!("an answer without a length: {head}"))?;
-    Ok(Some((end + 4, length.trim().parse()?)))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_whole_when_its_last_byte_is_there() {
+        let got = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Seen: 20\r\n\r\nhi";
+        for end in 0..got.len() {
+            assert_eq!(Response::parse(&got[..end]).unwrap(), None);
+        }
+        let response = Response::parse(got).unwrap().unwrap();
+        assert_eq!((response.status, response.size), (200, got.len()));
+        assert_eq!(response.header("x-seen"), Some("20"));
+        assert_eq!(response.body, b"hi");
+    }
+
+    #[test]
+    fn chunks_are_put_together() {
+        let got = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n1;a\r\n!\r\n0\r\n\r\n";
+        for end in 0..got.len() {
+            assert_eq!(Response::parse(&got[..end]).unwrap(), None);
+        }
+        let response = Response::parse(got).unwrap().unwrap();
+        assert_eq!(
+            (response.body.as_slice(), response.size),
+            (&b"hi!"[..], got.len())
+        );
+    }
+
+    #[test]
+    fn a_request_has_what_it_was_given() {
+        let request = Request {
+            method: "POST",
+            path: "/in".to_owned(),
+            headers: vec![("x-bench-01".to_owned(), "one".to_owned())],
+            body: 3,
+        };
+        let bytes = request.bytes("127.0.0.1:80".parse().unwrap());
+        let text = "POST /in HTTP/1.1\r\nHost: 127.0.0.1:80\r\nx-bench-01: one\r\nContent-Length: 3\r\n\r\nxxx";
+        assert_eq!(String::from_utf8_lossy(&bytes), text);
+    }
 }

@@ -12,9 +12,10 @@ use crate::shell::{cargo, output, root, run, step, target_folder};
 const WASMTIME: &str = "48";
 
 /// What `wasmtime serve` needs and no more, but for the pool of instances, which it uses by default
-/// where it can. Without `run` and the last it does not compile.
+/// where it can, and the cache of compiled code. Without `run` and `component-model-async` it does
+/// not compile.
 const WASMTIME_FEATURES: &str =
-    "serve,run,cranelift,parallel-compilation,pooling-allocator,component-model-async";
+    "serve,run,cranelift,parallel-compilation,pooling-allocator,component-model-async,cache";
 
 /// Which server a program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +69,9 @@ impl Program {
 }
 
 /// The server of this checkout, built for release, or another one.
-pub(crate) fn gateway(other: Option<&Path>) -> Result<Program> {
+pub(crate) fn gateway(other: Option<&PathBuf>) -> Result<Program> {
     let binary = if let Some(path) = other {
-        path.to_owned()
+        path.clone()
     } else {
         step(
             "the server, for release (the first time takes some minutes: wasmtime is large)",
@@ -112,6 +113,18 @@ pub(crate) fn wasmtime(options: &str) -> Result<Program> {
 fn is_wasmtime(binary: &Path) -> bool {
     let version = output(Command::new(binary).arg("--version"));
     version.is_ok_and(|version| version.starts_with(&format!("wasmtime {WASMTIME}.")))
+}
+
+/// Whether a `wasmtime` was built with its cache of compiled code.
+pub(crate) fn has_cache(binary: &Path) -> bool {
+    // There is no such component, so it ends at once, and says why.
+    let tried = Command::new(binary)
+        .args(["serve", "-C", "cache=y", "no-such-component"])
+        .output();
+    tried.is_ok_and(|tried| {
+        let said = String::from_utf8_lossy(&tried.stderr).into_owned();
+        !said.contains("disabled at compile time")
+    })
 }
 
 /// Makes sure that there is wrk, and says which.

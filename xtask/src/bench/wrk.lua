@@ -1,5 +1,5 @@
--- For `wrk -s`: asks the paths it is given in turn, and says what was measured
--- in one line of JSON, exactly, where wrk's own summary is rounded for people.
+-- For `wrk -s`, below lines that say what to send: asks the paths it is given in
+-- turn, and says what was measured in one line of JSON, exactly, where wrk's own summary is rounded for people.
 
 local requests = {}
 local turn = 0
@@ -21,8 +21,8 @@ function done(summary, latency)
    local errors = summary.errors
    io.write(string.format(
       'MEASURED {"micros":%d,"requests":%d,"bytes":%d,"connect":%d,"read":%d,"write":%d,' ..
-      '"status":%d,"timeout":%d,"p50":%d,"p99":%d,"max":%d}\n',
+      '"status":%d,"timeout":%d,"p50":%d,"p90":%d,"p99":%d,"max":%d}\n',
       summary.duration, summary.requests, summary.bytes, errors.connect, errors.read,
       errors.write, errors.status, errors.timeout, latency:percentile(50),
-      latency:percentile(99), latency.max))
+      latency:percentile(90), latency:percentile(99), latency.max))
 end

@@ -11,12 +11,14 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::attack::{Attack, tally};
-use super::figures::{Verdict, median, mib, ratio};
-use super::http::ask;
-use super::load::{Run, size_of_answer, steady, wrk};
+use super::load::{full, size_of_answer, steady};
 use super::order::{self, Named, Rounds};
-use super::programs::{Family, Program};
-use super::servers::{Server, Setup, bytes_in};
+use super::servers::{Server, Setup};
+use crate::bench::figures::{Verdict, median, mib, ratio};
+use crate::bench::http::ask;
+use crate::bench::process::bytes_in;
+use crate::bench::programs::{Family, Program};
+use crate::bench::wrk::Run;
 
 /// The budget, as the option and in bytes.
 const BUDGET_TEXT: &str = "1GiB";
@@ -200,13 +202,13 @@ fn one_round(program: &Program, scenario: &Scenario, extent: Extent) -> Result<(
     let rate = || -> Result<f64> {
         let mut rates = Vec::new();
         for _ in 0..3 {
-            let run = wrk(server.address, &victims, size, 64, extent.time)?;
+            let run = full(server.address, &victims, size, 64, extent.time)?;
             // What had a fault in it is worth nothing.
             rates.push(if run.problem.is_none() { run.rate } else { 0.0 });
         }
         Ok(median(rates))
     };
-    wrk(server.address, &victims, size, 64, Duration::from_secs(1))?;
+    full(server.address, &victims, size, 64, Duration::from_secs(1))?;
     // So that the app is known to answer, and no breaker ends the attack in place of the budget.
     let patience = |begin: Instant| begin.elapsed() < Duration::from_secs(10);
     ask(server.address, &server.attack("/"), || {}, patience);

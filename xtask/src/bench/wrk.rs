@@ -1,29 +1,26 @@
-//! Load on the victim: `wrk` for throughput, and a slow steady rate of requests for what a visitor
-//! sees. Neither quotes a run in which an answer was wrong.
+//! wrk: as many requests as a server answers, on so many connections that are kept, by one thread.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::http::Kept;
-use super::servers::work_folder;
+use super::http::Request;
+use super::process::work_folder;
 
-/// What the victim says.
-const BODY: &[u8] = b"hello, world\n";
 const SCRIPT: &str = include_str!("wrk.lua");
 
-/// What was measured of the victim in one run.
+/// What was measured of a server in one run of load.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Run {
     /// Requests a second that were answered.
     pub(crate) rate: f64,
     pub(crate) p50_ms: f64,
+    pub(crate) p90_ms: f64,
     pub(crate) p99_ms: f64,
     pub(crate) max_ms: f64,
     pub(crate) requests: u64,
@@ -31,6 +28,25 @@ pub(crate) struct Run {
     pub(crate) failed: u64,
     /// Why the run must not be quoted.
     pub(crate) problem: Option<String>,
+}
+
+impl Run {
+    /// A run that came to nothing.
+    pub(crate) fn none(why: impl Into<String>) -> Self {
+        Self {
+            problem: Some(why.into()),
+            ..Self::default()
+        }
+    }
+}
+
+/// How large a right answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// On the wire, with its head.
+    Wire(u64),
+    /// Its body. What stands around it on the wire differs from one to the next, as with chunks.
+    Body(u64),
 }
 
 /// What `wrk.lua` prints.
@@ -45,33 +61,22 @@ struct Measured {
     status: u64,
     timeout: u64,
     p50: f64,
+    p90: f64,
     p99: f64,
     max: f64,
 }
 
-/// The bytes of a right answer on each of the paths, which must be the same for all of them.
-pub(crate) fn size_of_answer(address: SocketAddr, paths: &[String]) -> Result<u64> {
-    let mut client = Kept::new(address, Duration::from_secs(30));
-    let mut size = 0;
-    for path in paths {
-        let (bytes, body) = client.get(path)?;
-        ensure!(body == BODY, "{path} is not the victim that was expected");
-        ensure!(size == 0 || size == bytes, "the victims differ in size");
-        size = bytes;
-    }
-    Ok(size as u64)
-}
-
-/// As many requests as the server answers, on so many connections that are kept.
+/// Asks for all of the paths in turn, or for that of the request if there are none.
 pub(crate) fn wrk(
     address: SocketAddr,
+    request: &Request,
     paths: &[String],
-    size: u64,
+    size: Size,
     connections: u64,
     time: Duration,
 ) -> Result<Run> {
     let script = work_folder()?.join("wrk.lua");
-    fs::write(&script, SCRIPT)?;
+    fs::write(&script, script_for(request))?;
     let seconds = time.as_secs().max(1);
     let mut command = Command::new("wrk");
     command
@@ -80,17 +85,12 @@ pub(crate) fn wrk(
         .arg(format!("-d{seconds}s"))
         .arg("-s")
         .arg(&script)
-        .arg(format!("http://{address}{}", paths[0]))
-        .arg("--");
-    if paths.len() > 1 {
-        command.args(paths);
-    }
+        .arg(format!("http://{address}{}", request.path))
+        .arg("--")
+        .args(paths);
     let Some(text) = bounded_output(&mut command, time + Duration::from_secs(5))? else {
         // It waits for a first connection before it measures anything.
-        return Ok(Run {
-            problem: Some("no connection".to_owned()),
-            ..Run::default()
-        });
+        return Ok(Run::none("no connection"));
     };
     let line = text.lines().find_map(|line| line.strip_prefix("MEASURED "));
     let line = line.with_context(|| format!("wrk said something else:\n{text}"))?;
@@ -98,13 +98,30 @@ pub(crate) fn wrk(
     Ok(judged(&measured, size, connections))
 }
 
+/// The script, told what to send. wrk makes the bytes of it once.
+fn script_for(request: &Request) -> String {
+    let mut script = format!("wrk.method = \"{}\"\n", request.method);
+    for (name, value) in &request.headers {
+        script.push_str(&format!("wrk.headers[\"{name}\"] = \"{value}\"\n"));
+    }
+    if request.body > 0 {
+        script.push_str(&format!("wrk.body = string.rep(\"x\", {})\n", request.body));
+    }
+    script + SCRIPT
+}
+
 /// Refuses what has an error in it. Besides what wrk counts, the bytes of all answers must be those
 /// of right ones, but for the last on each connection, which may be cut by the end of the run.
-fn judged(measured: &Measured, size: u64, connections: u64) -> Run {
+fn judged(measured: &Measured, size: Size, connections: u64) -> Run {
     let failed =
         measured.connect + measured.read + measured.write + measured.status + measured.timeout;
-    let least = measured.requests * size;
-    let right_size = (least..=least + connections * size).contains(&measured.bytes);
+    let is_right_size = match size {
+        Size::Wire(size) => {
+            let least = measured.requests * size;
+            (least..=least + connections * size).contains(&measured.bytes)
+        }
+        Size::Body(size) => measured.bytes >= measured.requests * size,
+    };
     let problem = if failed > 0 {
         Some(format!(
             "connect {}, read {}, write {}, status {}, timeout {}",
@@ -112,9 +129,9 @@ fn judged(measured: &Measured, size: u64, connections: u64) -> Run {
         ))
     } else if measured.requests == 0 {
         Some("no answer".to_owned())
-    } else if !right_size {
+    } else if !is_right_size {
         Some(format!(
-            "{} answers had {} bytes, and a right one has {size}",
+            "{} answers had {} bytes, and a right one has {size:?}",
             measured.requests, measured.bytes
         ))
     } else {
@@ -123,6 +140,7 @@ fn judged(measured: &Measured, size: u64, connections: u64) -> Run {
     Run {
         rate: measured.requests as f64 / (measured.micros / 1e6),
         p50_ms: measured.p50 / 1e3,
+        p90_ms: measured.p90 / 1e3,
         p99_ms: measured.p99 / 1e3,
         max_ms: measured.max / 1e3,
         requests: measured.requests,
@@ -151,72 +169,6 @@ fn bounded_output(command: &mut Command, limit: Duration) -> Result<Option<Strin
     Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
-/// How many clients share the steady rate. One that waits does not hold up the others.
-const CLIENTS: u32 = 32;
-
-/// How long a steady client waits for one answer.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// So many requests a second, whatever the server does: each is due at a time of its own, and its
-/// latency counts from then.
-pub(crate) fn steady(
-    address: SocketAddr,
-    paths: &[String],
-    rate: u32,
-    time: Duration,
-    stop: &AtomicBool,
-) -> Run {
-    let begin = Instant::now() + Duration::from_millis(10);
-    let ask = |client: u32| {
-        let mut connection = Kept::new(address, PATIENCE);
-        let mut latencies = Vec::new();
-        let mut failed = 0;
-        for turn in 0.. {
-            let number = turn * CLIENTS + client;
-            let due = Duration::from_secs(1) * number / rate;
-            if due >= time || stop.load(Ordering::Relaxed) {
-                break;
-            }
-            thread::sleep((begin + due).saturating_duration_since(Instant::now()));
-            let path = &paths[number as usize % paths.len()];
-            // What is that much overdue would have no answer either, and not find out any sooner.
-            let is_hopeless = begin.elapsed() > time + PATIENCE;
-            if is_hopeless || !connection.get(path).is_ok_and(|(_, body)| body == BODY) {
-                failed += 1;
-            }
-            latencies.push(begin.elapsed().saturating_sub(due));
-        }
-        (latencies, failed)
-    };
-    let results: Vec<(Vec<Duration>, u64)> = thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|client| scope.spawn(move || ask(client)))
-            .collect();
-        clients
-            .into_iter()
-            .filter_map(|client| client.join().ok())
-            .collect()
-    });
-    let failed: u64 = results.iter().map(|(_, failed)| failed).sum();
-    let mut latencies: Vec<Duration> = results.into_iter().flat_map(|(all, _)| all).collect();
-    latencies.sort_unstable();
-    let at = |share: f64| {
-        let place = (latencies.len() as f64 * share).ceil() as usize;
-        latencies
-            .get(place.saturating_sub(1))
-            .map_or(0.0, |latency| latency.as_secs_f64() * 1e3)
-    };
-    Run {
-        rate: latencies.len() as f64 / time.as_secs_f64(),
-        p50_ms: at(0.5),
-        p99_ms: at(0.99),
-        max_ms: at(1.0),
-        requests: latencies.len() as u64,
-        failed,
-        problem: (failed > 0).then(|| format!("{failed} of {} failed", latencies.len())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,6 +184,7 @@ mod tests {
             status: 0,
             timeout: 0,
             p50: 1000.0,
+            p90: 1500.0,
             p99: 2000.0,
             max: 3000.0,
         }
@@ -239,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_run_whose_answers_are_all_right_is_quoted() {
-        let run = judged(&measured(), 150, 8);
+        let run = judged(&measured(), Size::Wire(150), 8);
         assert_eq!(run.problem, None);
         assert!((run.rate - 100.0).abs() < 1e-9 && (run.p99_ms - 2.0).abs() < 1e-9);
     }
@@ -249,12 +202,33 @@ mod tests {
         let with = |change: fn(&mut Measured)| {
             let mut measured = measured();
             change(&mut measured);
-            judged(&measured, 150, 8).problem
+            judged(&measured, Size::Wire(150), 8).problem
         };
         assert!(with(|measured| measured.status = 1).is_some());
         assert!(with(|measured| measured.timeout = 1).is_some());
         assert!(with(|measured| measured.bytes -= 71).is_some());
         assert!(with(|measured| measured.bytes += 150 * 8).is_some());
         assert!(with(|measured| measured.requests = 0).is_some());
+    }
+
+    #[test]
+    fn of_an_answer_in_chunks_the_body_is_known_to_be_there() {
+        assert_eq!(judged(&measured(), Size::Body(140), 8).problem, None);
+        assert!(judged(&measured(), Size::Body(151), 8).problem.is_some());
+    }
+
+    #[test]
+    fn the_script_sends_what_the_request_has() {
+        let request = Request {
+            method: "POST",
+            path: "/in".to_owned(),
+            headers: vec![("x-bench-01".to_owned(), "one".to_owned())],
+            body: 5,
+        };
+        let script = script_for(&request);
+        assert!(script.starts_with("wrk.method = \"POST\"\n"));
+        assert!(script.contains("wrk.headers[\"x-bench-01\"] = \"one\"\n"));
+        assert!(script.contains("wrk.body = string.rep(\"x\", 5)\n"));
+        assert!(!script_for(&Request::get("/")).contains("wrk.body"));
     }
 }

@@ -1,11 +1,10 @@
-//! A server that runs for one scenario: started, asked until it answers, watched, and killed. What
-//! this starts it kills itself, and nothing else.
+//! A server that runs for one scenario: started, asked until it answers, watched, and killed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -13,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::http::Kept;
-use super::programs::{Family, Program};
-use crate::shell::target_folder;
+use crate::bench::http::Kept;
+use crate::bench::process::{dies_with_us, free_address, status_bytes, work_folder};
+use crate::bench::programs::{Family, Program};
 use crate::suite::{BENCH_GUESTS, component};
 
 /// How long a server may take until it answers. A component is compiled in that time.
@@ -56,7 +55,7 @@ impl Server {
         words.extend(setup.options.iter().cloned());
         let ran_with = words[1..].join(" ");
         let mut access_log = None;
-        let mut command = dies_with_us(&program.binary);
+        let mut command = dies_with_us(&program.binary, "KILL");
         command.args(&words).stdin(Stdio::null());
         let log = folder.join(format!("{}.log", program.family.name()));
         match program.family {
@@ -263,45 +262,4 @@ fn apps(folder: &Path, more_victims: usize) -> Result<Vec<(String, PathBuf)>> {
         apps.push((format!("/app{number}"), copy));
     }
     Ok(apps)
-}
-
-/// A command that ends when this process does, also when it is killed, where the system has the
-/// tool for it. Such a server uses all cores, and people press Ctrl-C.
-fn dies_with_us(binary: &Path) -> Command {
-    let has_setpriv = Command::new("setpriv")
-        .args(["--pdeathsig", "KILL", "true"])
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !has_setpriv {
-        return Command::new(binary);
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL"]).arg(binary);
-    command
-}
-
-/// One that was free a moment ago: both servers are told theirs in the same way.
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
-}
-
-/// Where the bench keeps what it writes.
-pub(crate) fn work_folder() -> Result<PathBuf> {
-    let folder = target_folder().join("bench");
-    fs::create_dir_all(&folder)?;
-    Ok(folder)
-}
-
-/// A line of /proc/PID/status that is in kB. 0 when there is none, as for a process that ended.
-fn status_bytes(pid: u32, name: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    bytes_in(&status, name)
-}
-
-/// The same out of the text of /proc/meminfo.
-pub(crate) fn bytes_in(text: &str, name: &str) -> u64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    number.unwrap_or(0) << 10
 }

@@ -10,12 +10,13 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::attack::{Attack, tally};
-use super::figures::{Verdict, median, ratio};
-use super::http::Answer;
-use super::load::{Run, size_of_answer, steady, wrk};
+use super::load::{full, size_of_answer, steady};
 use super::order::{self, Named, Rounds};
-use super::programs::{Family, Program};
 use super::servers::{Server, Setup};
+use crate::bench::figures::{Verdict, median, ratio};
+use crate::bench::http::{Answer, ask};
+use crate::bench::programs::{Family, Program};
+use crate::bench::wrk::Run;
 
 /// The least share of its own throughput that the victim should keep.
 const KEPT: f64 = 0.40;
@@ -231,8 +232,8 @@ fn one_round(program: &Program, scenario: &Scenario, time: Duration) -> Result<(
     let size = size_of_answer(server.address, &victims)?;
     let measure = || -> Result<Victim> {
         Ok(Victim {
-            full: wrk(server.address, &victims, size, 64, time)?,
-            few: wrk(server.address, &victims, size, 8, time)?,
+            full: full(server.address, &victims, size, 64, time)?,
+            few: full(server.address, &victims, size, 8, time)?,
             steady: steady(
                 server.address,
                 &victims,
@@ -242,14 +243,14 @@ fn one_round(program: &Program, scenario: &Scenario, time: Duration) -> Result<(
             ),
         })
     };
-    wrk(server.address, &victims, size, 64, Duration::from_secs(1))?;
+    full(server.address, &victims, size, 64, Duration::from_secs(1))?;
     let path = server.attack(scenario.path);
     // So that the app is known to answer, and no breaker ends the attack in place of the scheduler.
     let patience = |begin: std::time::Instant| begin.elapsed() < Duration::from_secs(10);
-    super::http::ask(server.address, &server.attack("/"), || {}, patience);
+    ask(server.address, &server.attack("/"), || {}, patience);
     let lone = by_processor.then(|| {
         let patience = |begin: std::time::Instant| begin.elapsed() < Duration::from_secs(35);
-        let answer = super::http::ask(server.address, &path, || {}, patience);
+        let answer = ask(server.address, &path, || {}, patience);
         (answer.status, answer.after.as_secs_f64() * 1e3)
     });
     let before = measure()?;
@@ -262,7 +263,7 @@ fn one_round(program: &Program, scenario: &Scenario, time: Duration) -> Result<(
     let answers = attack.finish(limit.unwrap_or(Duration::from_secs(3)));
     thread::sleep(Duration::from_millis(300));
     // Where nobody is served any more, as after an attack that never ends, once is enough.
-    let full = wrk(server.address, &victims, size, 64, time)?;
+    let full = full(server.address, &victims, size, 64, time)?;
     let after = if full.problem.is_some() {
         Victim {
             full,

@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::thread;
 
 use anyhow::Result;
 use serde::Serialize;
 
-use super::figures::{Verdict, mib, ratio};
-use super::programs::Program;
-use super::servers::bytes_in;
 use super::{bounded, fair};
-use crate::shell::output;
+use crate::bench::figures::{Verdict, mib, ratio};
+use crate::bench::machine::Machine;
+use crate::bench::table::table;
+use crate::bench::wrk::Run;
 
 /// All that one call of the bench found out.
 #[derive(Serialize)]
@@ -22,44 +21,6 @@ pub(crate) struct Report {
     pub(crate) fair: Vec<fair::Row>,
     pub(crate) bounded: Vec<bounded::Row>,
     pub(crate) verdicts: Vec<Verdict>,
-}
-
-/// Where and with what it was measured. Made before the first run.
-#[derive(Serialize)]
-pub(crate) struct Machine {
-    cores: usize,
-    processor: String,
-    memory: String,
-    kernel: String,
-    /// The load average of the minute before the first run: what else was going on.
-    load_before: String,
-    versions: Vec<String>,
-}
-
-impl Machine {
-    pub(crate) fn new(programs: &[Program], wrk: &str) -> Self {
-        let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let processor = info
-            .lines()
-            .find_map(|line| line.strip_prefix("model name"))
-            .map_or("unknown", |name| name.trim_start_matches([' ', '\t', ':']));
-        let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-        let kernel = output(std::process::Command::new("uname").arg("-sr")).unwrap_or_default();
-        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        let mut versions: Vec<String> = programs
-            .iter()
-            .map(|program| program.version.clone())
-            .collect();
-        versions.push(wrk.to_owned());
-        Self {
-            cores: thread::available_parallelism().map_or(0, usize::from),
-            processor: processor.to_owned(),
-            memory: mib(bytes_in(&memory, "MemTotal:")),
-            kernel: kernel.trim().to_owned(),
-            load_before: load.split(' ').next().unwrap_or_default().to_owned(),
-            versions,
-        }
-    }
 }
 
 impl Report {
@@ -77,17 +38,7 @@ impl Report {
 
     /// Markdown, so that it can be kept in a document as it is.
     pub(crate) fn text(&self) -> String {
-        let machine = &self.machine;
-        let mut text = format!(
-            "{} cores, {}, {} memory, {}; {}. Servers, load and attackers share the cores. Load \
-             average before: {}.\n",
-            machine.cores,
-            machine.processor,
-            machine.memory,
-            machine.kernel,
-            machine.versions.join(", "),
-            machine.load_before,
-        );
+        let mut text = self.machine.text("Servers, load and attackers");
         if !self.fair.is_empty() {
             text.push_str(&fair_table(&self.fair));
         }
@@ -141,8 +92,8 @@ fn fair_table(rows: &[fair::Row]) -> String {
             first.clone().map(|victim| &victim.few).collect(),
             first.map(|victim| &victim.steady).collect(),
         ];
-        let problem = |runs: &[&super::load::Run]| runs.iter().find_map(|run| run.problem.clone());
-        let p99 = |at: usize, runs: &[&super::load::Run]| {
+        let problem = |runs: &[&Run]| runs.iter().find_map(|run| run.problem.clone());
+        let p99 = |at: usize, runs: &[&Run]| {
             let (own, attacked) = found.p99_ms[at];
             match problem(runs) {
                 Some(problem) => format!("{own:.1} -> {problem}"),
@@ -250,50 +201,4 @@ fn legend<'a>(rows: impl Iterator<Item = (&'a str, &'a String)>) -> String {
         }
     }
     lines.join("\n") + "\n"
-}
-
-/// A Markdown table whose columns line up.
-fn table(head: &[&str], body: impl Iterator<Item = Vec<String>>) -> String {
-    let mut rows: Vec<Vec<String>> = vec![head.iter().map(|&name| name.to_owned()).collect()];
-    rows.extend(body);
-    let widths: Vec<usize> = (0..head.len())
-        .map(|column| {
-            let lengths = rows.iter().map(|row| row[column].chars().count());
-            lengths.max().unwrap_or(0).max(3)
-        })
-        .collect();
-    let rule = widths.iter().map(|&width| "-".repeat(width)).collect();
-    rows.insert(1, rule);
-    let mut text = String::new();
-    for row in rows {
-        for (cell, width) in row.iter().zip(&widths) {
-            let _ = write!(text, "| {cell:<width$} ");
-        }
-        text.push_str("|\n");
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::figures::median;
-    use super::*;
-
-    #[test]
-    fn the_median_is_in_the_middle() {
-        let near = |values: &[f64], wanted: f64| (median(values.to_vec()) - wanted).abs() < 1e-9;
-        assert!(near(&[3.0, 1.0, 2.0], 2.0));
-        assert!(near(&[4.0, 1.0, 3.0, 2.0], 2.5));
-        assert!(near(&[], 0.0));
-    }
-
-    #[test]
-    fn columns_line_up() {
-        let text = table(
-            &["a", "b"],
-            [vec!["long one".to_owned(), "1".to_owned()]].into_iter(),
-        );
-        let lengths: Vec<usize> = text.lines().map(str::len).collect();
-        assert_eq!(lengths, [lengths[0]; 3]);
-    }
 }

@@ -1,0 +1,70 @@
+//! A process of the bench: started so that it never outlives us, looked at, and found a place. What
+//! the bench starts it kills itself, and nothing else.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use anyhow::Result;
+
+use crate::shell::target_folder;
+
+/// A command that ends when this process does, also when it is killed, where the system has the
+/// tool for it. Such a server uses all cores, and people press Ctrl-C.
+pub(crate) fn dies_with_us(binary: &Path, signal: &str) -> Command {
+    static HAS_SETPRIV: OnceLock<bool> = OnceLock::new();
+    let has_setpriv = *HAS_SETPRIV.get_or_init(|| {
+        Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "true"])
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    });
+    if !has_setpriv {
+        return Command::new(binary);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", signal]).arg(binary);
+    command
+}
+
+/// One that was free a moment ago: all servers are told theirs in the same way.
+pub(crate) fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// Where the bench keeps what it writes.
+pub(crate) fn work_folder() -> Result<PathBuf> {
+    static TARGET: OnceLock<PathBuf> = OnceLock::new();
+    let folder = TARGET.get_or_init(target_folder).join("bench");
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// A line of /proc/PID/status that is in kB, in bytes. 0 when there is none, as for a process that
+/// ended.
+pub(crate) fn status_bytes(pid: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    bytes_in(&status, name)
+}
+
+/// The same out of the text of /proc/meminfo.
+pub(crate) fn bytes_in(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    number.unwrap_or(0) << 10
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_status_is_in_bytes() {
+        let text = "VmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n";
+        assert_eq!(bytes_in(text, "VmRSS:"), 1 << 20);
+        assert_eq!(bytes_in(text, "VmSwap:"), 0);
+    }
+}

@@ -1,0 +1,192 @@
+//! How fast wasm-gw is beside its peers: bare hyper, `wasmtime serve`, workerd, Python servers, and
+//! what else the user brings. benches/README.md says what each work is.
+//!
+//! | file | what |
+//! |---|---|
+//! | `work.rs` | what is asked for, and what a right answer is |
+//! | `contender.rs` | who is asked |
+//! | `get.rs` | how each of them is come by |
+//! | `server.rs` | one that runs |
+//! | `rows.rs` | who is asked what when |
+//! | `load.rs`, `oha.rs` | one run of load, trusted or not |
+//! | `start.rs`, `memory.rs`, `micro.rs` | what is measured without load, or beside it |
+//! | `bounds.rs` | what the figures must be |
+//! | `report.rs` | tables and JSON |
+
+mod bounds;
+mod contender;
+mod get;
+mod load;
+mod memory;
+mod micro;
+mod oha;
+mod report;
+mod rows;
+mod server;
+mod start;
+mod work;
+
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::machine::Machine;
+use super::options::{Load, Options};
+use super::programs;
+use crate::suite::{BENCH_GUESTS, build_guests};
+use bounds::Figures;
+use contender::Contender;
+use report::Report;
+use rows::Extent;
+use work::Work;
+
+/// What is measured beside the works. `--only` may pick from these, too.
+const PARTS: [&str; 3] = ["start", "memory", "micro"];
+
+/// The names that `--only` may pick from.
+pub(crate) fn names(options: &Options) -> impl Iterator<Item = String> {
+    let parts = PARTS.iter().map(|&part| part.to_owned());
+    work_names(options)
+        .chain(parts)
+        .chain(contender::names(options))
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let mut missing = Vec::new();
+    let load = match options.load {
+        Load::Wrk => programs::wrk()?,
+        Load::Oha => oha::version()?,
+    };
+    build_guests(BENCH_GUESTS)?;
+    let contenders = contender::all(options, &mut missing);
+    let works = works(options)?;
+    ensure!(
+        !contenders.is_empty() && works.iter().any(|work| has_one(&contenders, work)),
+        "there is nothing to measure:\n{}",
+        missing.join("\n")
+    );
+    let mut versions: Vec<String> = Vec::new();
+    for contender in &contenders {
+        if !versions.contains(&contender.got.version) {
+            versions.push(contender.got.version.clone());
+        }
+    }
+    versions.push(load);
+    let machine = Machine::new(versions);
+    let figures = measure(options, &contenders, &works, &mut missing)?;
+    let report = Report {
+        machine,
+        extent: extent(options).text(),
+        bounds: bounds::judge(&figures, options.quick),
+        figures,
+        missing,
+        legend: legend(&contenders, &works),
+    };
+    std::io::stdout().write_all(report.text().as_bytes())?;
+    if let Some(path) = &options.json {
+        report
+            .write_json(path)
+            .with_context(|| path.display().to_string())?;
+    }
+    match report.failed() {
+        0 => Ok(()),
+        failed => bail!("{failed} of {} bounds do not hold", report.bounds.len()),
+    }
+}
+
+/// All that is asked for. A part that cannot be measured does not stop the others.
+fn measure(
+    options: &Options,
+    contenders: &[Contender],
+    works: &[Work],
+    missing: &mut Vec<String>,
+) -> Result<Figures> {
+    let asked: Vec<Work> = works
+        .iter()
+        .filter(|work| is_asked_for(options, work.name))
+        .cloned()
+        .collect();
+    let mut figures = Figures {
+        load: rows::run(contenders, &asked, extent(options), missing)?,
+        ..Figures::default()
+    };
+    // Of a component of the user's own only the speed is measured.
+    if options.component.is_some() {
+        return Ok(figures);
+    }
+    let short = options.quick;
+    if is_asked_for(options, "start") {
+        let times = if short { 3 } else { 5 };
+        let starts = start::run(contenders, works, times, missing);
+        figures.start = or_missing(starts, missing);
+    }
+    if is_asked_for(options, "memory") {
+        let requests = if short { 100_000 } else { 1_000_000 };
+        let memory = memory::run(contenders, works, options.load, requests);
+        figures.memory = or_missing(memory, missing);
+    }
+    if is_asked_for(options, "micro") {
+        let micro = micro::run(if short { 1 } else { 3 }, missing).context("micro");
+        figures.micro = or_missing(micro, missing);
+    }
+    Ok(figures)
+}
+
+fn or_missing<T: Default>(measured: Result<T>, missing: &mut Vec<String>) -> T {
+    measured.unwrap_or_else(|error| {
+        missing.push(format!("{error:#}"));
+        T::default()
+    })
+}
+
+fn extent(options: &Options) -> Extent {
+    Extent {
+        rounds: options.rounds.unwrap_or(if options.quick { 1 } else { 5 }),
+        time: Duration::from_secs(if options.quick { 1 } else { 2 }),
+        load: options.load,
+    }
+}
+
+/// The works that there are: those of the bench, or that of the user's component.
+fn works(options: &Options) -> Result<Vec<Work>> {
+    let Some(component) = &options.component else {
+        return Ok(work::all());
+    };
+    let component = component
+        .canonicalize()
+        .with_context(|| format!("--component {}", component.display()))?;
+    let path = options.path.as_deref().unwrap_or("/");
+    Ok(vec![work::given(component, path)])
+}
+
+fn work_names(options: &Options) -> impl Iterator<Item = String> + use<> {
+    let all = match &options.component {
+        Some(component) => vec![work::given(component.clone(), "/")],
+        None => work::all(),
+    };
+    all.into_iter().map(|work| work.name.to_owned())
+}
+
+/// Whether a work or a part is asked for: by its name, or because none is.
+fn is_asked_for(options: &Options, name: &str) -> bool {
+    let parts = PARTS.iter().map(|&part| part.to_owned());
+    let mut names = work_names(options).chain(parts);
+    let is_named = |name: &String| options.only.contains(name);
+    options.only.iter().any(|one| one == name) || !names.any(|one| is_named(&one))
+}
+
+fn has_one(contenders: &[Contender], work: &Work) -> bool {
+    contenders.iter().any(|contender| contender.has(work))
+}
+
+fn legend(contenders: &[Contender], works: &[Work]) -> Vec<(String, String)> {
+    let works = works
+        .iter()
+        .map(|work| (work.name.to_owned(), work.what.to_owned()));
+    let contenders = contenders.iter().map(|contender| {
+        let what = format!("{}; {}", contender.kind.what, contender.got.version);
+        (contender.name.clone(), what)
+    });
+    works.chain(contenders).collect()
+}
