@@ -95,7 +95,9 @@ fn open(address: SocketAddr, path: &str) -> std::io::Result<TcpStream> {
 
 fn status(head: &[u8]) -> Option<u16> {
     let text = std::str::from_utf8(head.get(..12)?).ok()?;
-    text.strip_prefix("HTTP/1.1 ")?.parse().ok()
+    let (version, status) = text.split_once(' ')?;
+    let is_known = ["HTTP/1.1", "HTTP/1.0"].contains(&version);
+    is_known.then(|| status.parse().ok())?
 }
 
 /// What is asked for, other than `GET path` alone.
@@ -144,6 +146,8 @@ pub(crate) struct Response {
     pub(crate) body: Vec<u8>,
     /// Its size on the wire.
     pub(crate) size: usize,
+    /// Whether it is of HTTP/1.0.
+    pub(crate) is_old: bool,
 }
 
 impl Response {
@@ -156,6 +160,16 @@ impl Response {
     /// Whether its body came in chunks, whose number is the server's affair.
     pub(crate) fn is_chunked(&self) -> bool {
         self.header("transfer-encoding").is_some()
+    }
+
+    /// Whether the server closes the connection after it.
+    fn closes(&self) -> bool {
+        let connection = self.header("connection").unwrap_or_default();
+        if self.is_old {
+            !connection.eq_ignore_ascii_case("keep-alive")
+        } else {
+            connection.eq_ignore_ascii_case("close")
+        }
     }
 
     /// The first answer in the bytes, if all of it is there.
@@ -175,6 +189,7 @@ impl Response {
             headers,
             body: Vec::new(),
             size: 0,
+            is_old: got.starts_with(b"HTTP/1.0"),
         };
         let rest = &got[end + 4..];
         let size = if response.is_chunked() {
@@ -253,10 +268,7 @@ impl Kept {
     /// Asks once, on a new connection if the last one ended.
     pub(crate) fn ask(&mut self, request: &Request) -> Result<Response> {
         let asked = self.exchange(request);
-        let closes = asked.as_ref().is_ok_and(|response| {
-            let connection = response.header("connection").unwrap_or_default();
-            connection.eq_ignore_ascii_case("close")
-        });
+        let closes = asked.as_ref().is_ok_and(Response::closes);
         if asked.is_err() || closes {
             self.stream = None;
         }
@@ -301,6 +313,19 @@ mod tests {
         assert_eq!((response.status, response.size), (200, got.len()));
         assert_eq!(response.header("x-seen"), Some("20"));
         assert_eq!(response.body, b"hi");
+    }
+
+    #[test]
+    fn it_is_known_whether_a_connection_is_kept() {
+        let closes = |head: &str| {
+            let got = format!("{head}\r\nContent-Length: 0\r\n\r\n");
+            Response::parse(got.as_bytes()).unwrap().unwrap().closes()
+        };
+        assert!(!closes("HTTP/1.1 200 OK"));
+        assert!(closes("HTTP/1.1 200 OK\r\nConnection: Close"));
+        assert!(closes("HTTP/1.0 200 OK"));
+        assert!(!closes("HTTP/1.0 200 OK\r\nConnection: keep-alive"));
+        assert!(Response::parse(b"HTTP/2.0 200 OK\r\n\r\n").is_err());
     }
 
     #[test]

@@ -114,6 +114,13 @@ impl Options {
 }
 
 impl Load {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Wrk => "wrk",
+            Self::Oha => "oha",
+        }
+    }
+
     fn of(name: &str) -> Result<Self> {
         match name {
             "wrk" => Ok(Self::Wrk),

@@ -101,7 +101,7 @@ const KINDS: [Kind; 7] = [
     },
     Kind {
         name: "gunicorn",
-        what: "Flask, `-w 2`; it closes each connection, and reckons nothing here",
+        what: "Flask, `-w 2`; it closes each connection",
         get: |_| get::python("gunicorn"),
         has: |work| !["pages", "cpu"].contains(&work.name) && is_program(work),
         words: |_, site| words(["-w", "2", "-b", &site.address.to_string(), "work:app"]),
@@ -109,7 +109,7 @@ const KINDS: [Kind; 7] = [
     },
     Kind {
         name: "granian",
-        what: "Flask, `--workers 2 --interface wsgi`; it reckons nothing here",
+        what: "Flask, `--workers 2 --interface wsgi`",
         get: |_| get::python("granian"),
         has: |work| !["pages", "cpu"].contains(&work.name) && is_program(work),
         words: |_, site| {

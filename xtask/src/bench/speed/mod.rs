@@ -75,13 +75,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     versions.push(load);
     let machine = Machine::new(versions);
     let figures = measure(options, &contenders, &works, &mut missing)?;
+    // They are about the bench's own components.
+    let bounds = match options.component {
+        Some(_) => Vec::new(),
+        None => bounds::judge(&figures, options.quick),
+    };
+    let asked = asked(options, &works);
     let report = Report {
         machine,
         extent: extent(options).text(),
-        bounds: bounds::judge(&figures, options.quick),
+        bounds,
         figures,
         missing,
-        legend: legend(&contenders, &works),
+        legend: legend(&contenders, &asked),
     };
     std::io::stdout().write_all(report.text().as_bytes())?;
     if let Some(path) = &options.json {
@@ -102,11 +108,7 @@ fn measure(
     works: &[Work],
     missing: &mut Vec<String>,
 ) -> Result<Figures> {
-    let asked: Vec<Work> = works
-        .iter()
-        .filter(|work| is_asked_for(options, work.name))
-        .cloned()
-        .collect();
+    let asked = asked(options, works);
     let mut figures = Figures {
         load: rows::run(contenders, &asked, extent(options), missing)?,
         ..Figures::default()
@@ -168,6 +170,13 @@ fn work_names(options: &Options) -> impl Iterator<Item = String> + use<> {
     all.into_iter().map(|work| work.name.to_owned())
 }
 
+/// Those of the works that are asked for.
+fn asked(options: &Options, works: &[Work]) -> Vec<Work> {
+    let all = works.iter();
+    let asked = all.filter(|work| is_asked_for(options, work.name));
+    asked.cloned().collect()
+}
+
 /// Whether a work or a part is asked for: by its name, or because none is.
 fn is_asked_for(options: &Options, name: &str) -> bool {
     let parts = PARTS.iter().map(|&part| part.to_owned());
@@ -180,13 +189,22 @@ fn has_one(contenders: &[Contender], work: &Work) -> bool {
     contenders.iter().any(|contender| contender.has(work))
 }
 
+/// What was measured, and which works a contender does not have.
 fn legend(contenders: &[Contender], works: &[Work]) -> Vec<(String, String)> {
-    let works = works
+    let of_works = works
         .iter()
         .map(|work| (work.name.to_owned(), work.what.to_owned()));
-    let contenders = contenders.iter().map(|contender| {
-        let what = format!("{}; {}", contender.kind.what, contender.got.version);
+    let of_contenders = contenders.iter().map(|contender| {
+        let lacks: Vec<&str> = works
+            .iter()
+            .filter(|work| !contender.has(work))
+            .map(|work| work.name)
+            .collect();
+        let mut what = format!("{}; {}", contender.kind.what, contender.got.version);
+        if !lacks.is_empty() {
+            what += &format!("; it has no {}", lacks.join(", "));
+        }
         (contender.name.clone(), what)
     });
-    works.chain(contenders).collect()
+    of_works.chain(of_contenders).collect()
 }

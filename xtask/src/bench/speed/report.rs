@@ -126,7 +126,10 @@ fn load_cells(figures: &Figures, row: &Row) -> Vec<String> {
     let megabytes = rates.median * row.moves as f64 / 1e6;
     cells.extend([
         number(rates.median),
-        format!("{}..{}", number(rates.least), number(rates.most)),
+        match rates.is_point() {
+            true => "-".to_owned(),
+            false => format!("{}..{}", number(rates.least), number(rates.most)),
+        },
         optional(of_hyper.map(|spread| format!("{:.2}", spread.median))),
         optional(is.map(|spread| format!("{:.2} x", spread.median))),
         optional((row.moves > 0).then(|| format!("{megabytes:.0}"))),
@@ -208,6 +211,9 @@ fn micro_table(micro: &Micro) -> String {
 }
 
 fn bounds_table(bounds: &[Judged]) -> String {
+    if bounds.is_empty() {
+        return String::new();
+    }
     let rows = bounds.iter().map(|judged| {
         let outcome = match judged.outcome {
             Outcome::Aim => "PASS, aim reached",
@@ -295,7 +301,7 @@ mod tests {
             ..Figures::default()
         };
         let cells = |index: usize| load_cells(&figures, &figures.load[index]);
-        assert_eq!(cells(0)[3..7], ["4000", "4000..4000", "1.00", "0.50 x"]);
+        assert_eq!(cells(0)[3..7], ["4000", "-", "1.00", "0.50 x"]);
         assert_eq!(cells(1)[5..7], ["0.50", "1.00 x"]);
         assert_eq!(cells(2)[5], "-");
         assert_eq!(cells(3)[3], "not quoted: status 1");

@@ -27,7 +27,12 @@ impl Extent {
     /// For the report.
     pub(crate) fn text(self) -> String {
         let Self { rounds, time, load } = self;
-        format!("{rounds} rounds of {time:?} each, in turns, by {load:?}. Figures are medians.")
+        let rounds = match rounds {
+            1 => "One round of".to_owned(),
+            more => format!("{more} rounds, in turns, each of"),
+        };
+        let load = load.name();
+        format!("{rounds} {time:?} a run, by {load}. Figures are medians.")
     }
 }
 

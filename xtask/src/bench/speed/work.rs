@@ -122,6 +122,8 @@ pub(crate) fn all() -> Vec<Work> {
         },
         Work {
             moves: 1_000_000,
+            // With more, the slowest would not end one in the time of a run.
+            connections: &[8],
             ..work(
                 "blocks",
                 "10,000 blocks of 100 bytes out",
@@ -246,6 +248,7 @@ mod tests {
                 .collect(),
             body: body.into(),
             size: 100,
+            is_old: false,
         }
     }
 
