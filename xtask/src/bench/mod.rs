@@ -11,6 +11,7 @@
 //! | `process.rs` | a process and its memory |
 //! | `http.rs` | one request |
 //! | `wrk.rs`, `wrk.lua` | many of them |
+//! | `run.rs` | what these came to |
 //! | `figures.rs` | medians, shares, bounds that hold or do not |
 //! | `machine.rs`, `table.rs` | what a report says beside the figures, and how it looks |
 
@@ -21,11 +22,12 @@ mod machine;
 mod options;
 mod process;
 mod programs;
+mod run;
 mod speed;
 mod table;
 mod wrk;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::tools::ensure_wasm_target;
 use options::Options;
@@ -33,11 +35,18 @@ use options::Options;
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let options = Options::of(words)?;
     ensure_wasm_target()?;
+    let mut verdicts = Vec::new();
     if options.speed {
-        speed::run(&options)?;
+        verdicts.extend(speed::run(&options)?);
     }
     if options.fair || options.bounded {
-        hostile::run(&options)?;
+        verdicts.extend(hostile::run(&options)?);
     }
+    let failed = verdicts.iter().filter(|&&holds| !holds).count();
+    ensure!(
+        failed == 0,
+        "{failed} of {} bounds do not hold",
+        verdicts.len()
+    );
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::bench::figures::{Verdict, median, mib, ratio};
 use crate::bench::http::ask;
 use crate::bench::process::bytes_in;
 use crate::bench::programs::{Family, Program};
-use crate::bench::wrk::Run;
+use crate::bench::run::Run;
 
 /// The budget, as the option and in bytes.
 const BUDGET_TEXT: &str = "1GiB";

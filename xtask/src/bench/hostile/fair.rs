@@ -16,7 +16,7 @@ use super::servers::{Server, Setup};
 use crate::bench::figures::{Verdict, median, ratio};
 use crate::bench::http::{Answer, ask};
 use crate::bench::programs::{Family, Program};
-use crate::bench::wrk::Run;
+use crate::bench::run::Run;
 
 /// The least share of its own throughput that the victim should keep.
 const KEPT: f64 = 0.40;

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use crate::bench::http::{Kept, Request};
-use crate::bench::wrk::{Run, Size, wrk};
+use crate::bench::run::{Run, Size};
+use crate::bench::wrk::wrk;
 
 /// What the victim says.
 const BODY: &[u8] = b"hello, world\n";

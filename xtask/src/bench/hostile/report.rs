@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::{bounded, fair};
 use crate::bench::figures::{Verdict, mib, ratio};
 use crate::bench::machine::Machine;
+use crate::bench::run::Run;
 use crate::bench::table::table;
-use crate::bench::wrk::Run;
 
 /// All that one call of the bench found out.
 #[derive(Serialize)]
@@ -24,13 +24,6 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn failed(&self) -> usize {
-        self.verdicts
-            .iter()
-            .filter(|verdict| !verdict.passed)
-            .count()
-    }
-
     pub(crate) fn write_json(&self, path: &Path) -> Result<()> {
         fs::write(path, serde_json::to_string_pretty(self)? + "\n")?;
         Ok(())

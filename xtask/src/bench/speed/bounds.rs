@@ -42,6 +42,17 @@ pub(crate) enum Outcome {
     NotJudged,
 }
 
+impl Outcome {
+    /// Nothing of what was not judged.
+    pub(crate) fn holds(self) -> Option<bool> {
+        match self {
+            Self::Aim | Self::Pass => Some(true),
+            Self::Fail => Some(false),
+            Self::NotMeasured | Self::NotJudged => None,
+        }
+    }
+}
+
 struct Bound {
     figure: &'static str,
     side: Side,
@@ -310,7 +321,7 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::wrk::Run;
+    use crate::bench::run::Run;
 
     fn row(contender: &str, rates: &[f64]) -> Row {
         let run = |&rate: &f64| Run {

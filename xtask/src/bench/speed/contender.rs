@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
@@ -137,8 +138,14 @@ impl Contender {
         (self.kind.has)(work)
     }
 
-    pub(crate) fn words(&self, site: &Site) -> Vec<OsString> {
-        (self.kind.words)(&self.got, site)
+    /// A command that starts it, given one that has its program.
+    pub(crate) fn command(&self, mut command: Command, site: &Site) -> Command {
+        command.args((self.kind.words)(&self.got, site));
+        if let Some(folder) = &self.got.folder {
+            command.current_dir(folder);
+        }
+        command.stdin(Stdio::null());
+        command
     }
 
     /// What it is asked.

@@ -51,7 +51,9 @@ pub(crate) fn gateway(other: Option<&PathBuf>) -> Result<Got> {
     Ok(Got {
         program: program.binary.canonicalize()?,
         version: program.version,
-        ..Got::default()
+        options: Vec::new(),
+        // Where there is no wasm-gw.toml of the user's.
+        folder: Some(work_folder()?),
     })
 }
 

@@ -12,7 +12,8 @@ use super::server::Server;
 use super::work::Work;
 use crate::bench::http::Response;
 use crate::bench::options::Load;
-use crate::bench::wrk::{Run, Size, wrk};
+use crate::bench::run::{Run, Size};
+use crate::bench::wrk::wrk;
 
 /// The bodies that all contenders must agree about, by work.
 #[derive(Default)]

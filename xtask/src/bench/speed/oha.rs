@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::bench::http::Request;
 use crate::bench::process::work_folder;
-use crate::bench::wrk::Run;
+use crate::bench::run::Run;
 use crate::shell::{cargo, output, root, run};
 
 const VERSION: &str = "1.16";

@@ -31,9 +31,10 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn failed(&self) -> usize {
-        let all = self.bounds.iter();
-        all.filter(|judged| judged.outcome == Outcome::Fail).count()
+    /// Whether each bound holds that could be judged.
+    pub(crate) fn verdicts(&self) -> Vec<bool> {
+        let outcomes = self.bounds.iter().map(|judged| judged.outcome);
+        outcomes.filter_map(Outcome::holds).collect()
     }
 
     pub(crate) fn write_json(&self, path: &Path) -> Result<()> {
@@ -252,7 +253,7 @@ fn milliseconds(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::wrk::Run;
+    use crate::bench::run::Run;
 
     fn row(work: &'static str, contender: &str, connections: u64, rate: f64) -> Row {
         let run = Run {

@@ -12,7 +12,7 @@ use super::server::Server;
 use super::work::{App, Work};
 use crate::bench::figures::median;
 use crate::bench::options::Load;
-use crate::bench::wrk::Run;
+use crate::bench::run::Run;
 
 /// How often and how long.
 #[derive(Clone, Copy, Debug)]

@@ -40,16 +40,14 @@ impl Server {
         let logs = [file("access.log"), file("log")];
         let [stdout, stderr] = [emptied(&logs[0])?, emptied(&logs[1])?];
         let signal = contender.kind.signal;
-        let mut command = dies_with_us(&contender.got.program, signal);
-        command.args(contender.words(&Site {
+        let site = Site {
             app,
             address,
             cache: &cache,
-        }));
-        if let Some(folder) = &contender.got.folder {
-            command.current_dir(folder);
-        }
-        command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+        };
+        let program = dies_with_us(&contender.got.program, signal);
+        let mut command = contender.command(program, &site);
+        command.stdout(stdout).stderr(stderr);
         // A group of its own, so that its workers can be ended with it.
         let child = command
             .process_group(0)

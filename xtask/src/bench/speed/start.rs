@@ -2,7 +2,7 @@
 //! is empty or has the component.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -135,14 +135,15 @@ impl<'a> Place<'a> {
     fn start(&self) -> Result<(Ended, f64)> {
         let address = free_address()?;
         let log = self.cache.with_extension("log");
-        let mut command = Command::new(&self.contender.got.program);
-        command.args(self.contender.words(&Site {
+        let site = Site {
             app: self.app,
             address,
             cache: &self.cache,
-        }));
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        command.stderr(fs::File::create(&log)?);
+        };
+        // Without a wrapper, which would be part of what is measured.
+        let program = Command::new(&self.contender.got.program);
+        let mut command = self.contender.command(program, &site);
+        command.stdout(Stdio::null()).stderr(File::create(&log)?);
         let begin = Instant::now();
         let mut server = Ended(command.spawn()?);
         while !answers(address) {
