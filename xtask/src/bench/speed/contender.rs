@@ -75,7 +75,7 @@ const KINDS: [Kind; 7] = [
         what: "`wasmtime serve` with WASI 0.2: a fresh instance a request",
         get: get::wasmtime,
         has: |work| wasi_app(&work.app, "p2").exists(),
-        words: |got, site| wasmtime(got, site, "p2", &[]),
+        words: |got, site| wasmtime(got, site, "p2"),
         signal: "KILL",
     },
     Kind {
@@ -83,10 +83,7 @@ const KINDS: [Kind; 7] = [
         what: "`wasmtime serve` with WASI 0.3: it uses an instance 128 times, 16 at once",
         get: get::wasmtime,
         has: |work| wasi_app(&work.app, "p3").exists(),
-        words: |got, site| {
-            let more = ["-W", "component-model-async=y", "-S", "p3=y"];
-            wasmtime(got, site, "p3", &more)
-        },
+        words: |got, site| wasmtime(got, site, "p3"),
         signal: "KILL",
     },
     Kind {
@@ -259,10 +256,9 @@ fn wasi_app(app: &App, version: &str) -> PathBuf {
     component(BENCH_GUESTS, &format!("{}_{version}", app.name()))
 }
 
-fn wasmtime(got: &Got, site: &Site, version: &str, more: &[&str]) -> Vec<OsString> {
+fn wasmtime(got: &Got, site: &Site, version: &str) -> Vec<OsString> {
     let mut all = words(["serve"]);
     all.extend(got.options.iter().map(OsString::from));
-    all.extend(more.iter().map(OsString::from));
     all.extend(words(["--addr", &site.address.to_string()]));
     if let Some(config) = get::wasmtime_cache(got, site.cache) {
         all.extend(words(["-C", "cache=y", "-C"]));

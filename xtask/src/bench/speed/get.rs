@@ -12,6 +12,7 @@ use crate::bench::options::Options;
 use crate::bench::process::work_folder;
 use crate::bench::programs;
 use crate::shell::{cargo, output, root, run, step};
+use crate::suite::BENCH_HYPER;
 
 const RIVALS: &str = "benches/rivals";
 
@@ -26,17 +27,15 @@ pub(crate) struct Got {
     pub(crate) folder: Option<PathBuf>,
 }
 
-/// Builds the ceiling.
 pub(crate) fn hyper() -> Result<Got> {
-    let source = format!("{RIVALS}/hyper");
     let target = work_folder()?.join("hyper");
     step(
-        &source,
-        cargo(&source, &["build", "--release", "--locked"])
+        BENCH_HYPER,
+        cargo(BENCH_HYPER, &["build", "--release", "--locked"])
             .arg("--target-dir")
             .arg(&target),
     )?;
-    let lock = fs::read_to_string(root().join(&source).join("Cargo.lock"))?;
+    let lock = fs::read_to_string(root().join(BENCH_HYPER).join("Cargo.lock"))?;
     let version = locked(&lock, "hyper").context("no hyper in its Cargo.lock")?;
     Ok(Got {
         program: target.join("release/bare-hyper"),

@@ -146,7 +146,8 @@ fn one_app(
                     extent.rounds, work.name
                 );
                 for entry in entries.iter().filter(|entry| entry.work.name == work.name) {
-                    let run = entry.load(extent.load, connections, extent.time)?;
+                    let time = extent.time * work.stretch;
+                    let run = entry.load(extent.load, connections, time)?;
                     let row = rows.iter_mut().find(|row| {
                         row.work == work.name
                             && row.contender == entry.contender.name

@@ -21,6 +21,8 @@ pub(crate) struct Work {
     pub(crate) request: Request,
     pub(crate) answer: Answer,
     pub(crate) connections: &'static [u64],
+    /// How many times as long as the others it is asked for, so that the slowest end some in a run.
+    pub(crate) stretch: u32,
     /// Bytes of a body that each request moves, where the bytes a second are of interest.
     pub(crate) moves: usize,
 }
@@ -77,6 +79,7 @@ pub(crate) fn all() -> Vec<Work> {
         request: Request::get(path),
         answer,
         connections: MANY,
+        stretch: 1,
         moves: 0,
     };
     let work = |name, what, path, answer| get(name, what, App::Work, path, answer);
@@ -122,8 +125,9 @@ pub(crate) fn all() -> Vec<Work> {
         },
         Work {
             moves: 1_000_000,
-            // With more, the slowest would not end one in the time of a run.
+            // With more of them they would all be slow.
             connections: &[8],
+            stretch: 3,
             ..work(
                 "blocks",
                 "10,000 blocks of 100 bytes out",
@@ -160,6 +164,7 @@ pub(crate) fn given(component: PathBuf, path: &str) -> Work {
         request: Request::get(path),
         answer: Answer::AsBefore,
         connections: &[1, 64, 512],
+        stretch: 1,
         moves: 0,
     }
 }
