@@ -112,8 +112,13 @@ impl Bound {
     }
 
     fn text(&self, value: f64) -> String {
-        let digits = if self.unit == TIMES { 2 } else { 1 };
-        format!("{value:.digits$} {}", self.unit)
+        let digits = match self.unit {
+            TIMES => 2,
+            "" => 0,
+            _ => 1,
+        };
+        let text = format!("{value:.digits$} {}", self.unit);
+        text.trim_end().to_owned()
     }
 
     fn judge(&self, figures: &Figures, is_quick: bool) -> Judged {
@@ -164,6 +169,16 @@ pub(crate) fn judge(figures: &Figures, is_quick: bool) -> Vec<Judged> {
 fn bounds() -> Vec<Bound> {
     use Side::{AtLeast, AtMost, Below};
     vec![
+        Bound {
+            unit: "",
+            ..Bound::new(
+                "runs of wasm-gw with a wrong answer",
+                AtMost,
+                0.0,
+                None,
+                Figures::wrong,
+            )
+        },
         Bound::new(
             "hello / wasmtime serve, WASI 0.2, fresh",
             AtLeast,
@@ -279,13 +294,11 @@ impl Figures {
 
     fn added_latency(&self) -> Option<Spread> {
         let call = self.micro.get(CALL)? / 1e6;
-        let ours = self.row("hello", WASM_GW, 1)?.each(|run| run.p50_ms)?;
-        let ceiling = self.row("hello", HYPER, 1)?.each(|run| run.p50_ms)?;
-        let each = ours.iter().zip(&ceiling);
-        Spread::of(
-            each.map(|(ours, ceiling)| (ours - ceiling) / call)
-                .collect(),
-        )
+        let ours = self.row("hello", WASM_GW, 1)?;
+        let ceiling = self.row("hello", HYPER, 1)?;
+        ours.beside(ceiling, |ours, ceiling| {
+            (ours.p50_ms - ceiling.p50_ms) / call
+        })
     }
 
     fn warm_starts(&self, ours: (&str, &str), other: (&str, &str)) -> Option<Spread> {
@@ -298,6 +311,17 @@ impl Figures {
         Some(Spread::point(warm(ours)? / warm(other)?))
     }
 
+    /// How many runs of ours had a wrong answer in them.
+    fn wrong(&self) -> Option<Spread> {
+        let ours: Vec<&Row> = self
+            .load
+            .iter()
+            .filter(|row| row.contender == WASM_GW)
+            .collect();
+        let wrong: usize = ours.iter().map(|row| row.wrong()).sum();
+        (!ours.is_empty()).then(|| Spread::point(wrong as f64))
+    }
+
     fn memory_of(&self, contender: &str) -> Option<&Memory> {
         let mut all = self.memory.iter();
         all.find(|memory| memory.contender == contender)
@@ -307,9 +331,7 @@ impl Figures {
 impl Row {
     /// Its rates as a multiple of another's, round by round.
     pub(crate) fn times(&self, other: &Row) -> Option<Spread> {
-        let ours = self.each(|run| run.rate)?;
-        let others = other.each(|run| run.rate)?;
-        Spread::of(ours.iter().zip(&others).map(|(a, b)| a / b).collect())
+        self.beside(other, |ours, other| ours.rate / other.rate)
     }
 
     /// How much later the slowest are than the most.
@@ -362,6 +384,16 @@ mod tests {
         wrong.runs[0].problem = Some("status".to_owned());
         let wrong = figures(vec![row(WASM_GW, &[9.0]), wrong]);
         assert_eq!(judged(&wrong, "workerd").outcome, Outcome::NotMeasured);
+    }
+
+    #[test]
+    fn a_wrong_answer_of_ours_is_a_failure() {
+        let mut ours = row(WASM_GW, &[9.0, 9.0, 9.0]);
+        let verdict = |row: &Row| judged(&figures(vec![row.clone()]), "wrong answer");
+        assert_eq!(verdict(&ours).outcome, Outcome::Pass);
+        ours.runs[1].problem = Some("status".to_owned());
+        assert_eq!(verdict(&ours).outcome, Outcome::Fail);
+        assert_eq!(verdict(&ours).text, "1");
     }
 
     #[test]

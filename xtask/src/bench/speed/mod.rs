@@ -75,7 +75,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<bool>> {
     }
     versions.push(load);
     let machine = Machine::new(versions);
-    let figures = measure(options, &contenders, &works, &mut missing)?;
+    let figures = measure(options, &contenders, &works, &mut missing);
     // They are about the bench's own components.
     let bounds = match options.component {
         Some(_) => Vec::new(),
@@ -105,15 +105,15 @@ fn measure(
     contenders: &[Contender],
     works: &[Work],
     missing: &mut Vec<String>,
-) -> Result<Figures> {
+) -> Figures {
     let asked = asked(options, works);
     let mut figures = Figures {
-        load: rows::run(contenders, &asked, extent(options), missing)?,
+        load: rows::run(contenders, &asked, extent(options), missing),
         ..Figures::default()
     };
     // Of a component of the user's own only the speed is measured.
     if options.component.is_some() {
-        return Ok(figures);
+        return figures;
     }
     let short = options.quick;
     if is_asked_for(options, "start") {
@@ -130,7 +130,7 @@ fn measure(
         let micro = micro::run(if short { 1 } else { 3 }, missing).context("micro");
         figures.micro = or_missing(micro, missing);
     }
-    Ok(figures)
+    figures
 }
 
 fn or_missing<T: Default>(measured: Result<T>, missing: &mut Vec<String>) -> T {

@@ -63,7 +63,7 @@ impl Report {
             let _ = writeln!(text, "- {name}: {what}");
         }
         if !self.missing.is_empty() {
-            text.push_str("\nNot measured:\n\n");
+            text.push_str("\nNot measured, or not quoted:\n\n");
             for line in &self.missing {
                 let _ = writeln!(text, "- {}", line.trim_end().replace('\n', "\n  "));
             }
@@ -115,8 +115,7 @@ fn load_cells(figures: &Figures, row: &Row) -> Vec<String> {
     ];
     let rates = row.each(|run| run.rate).and_then(Spread::of);
     let Some(rates) = rates else {
-        let why = row.problem().unwrap_or("it was not run");
-        cells.push(format!("not quoted: {why}"));
+        cells.push("not quoted".to_owned());
         cells.resize(12, "-".to_owned());
         return cells;
     };
@@ -305,7 +304,7 @@ mod tests {
         assert_eq!(cells(0)[3..7], ["4000", "-", "1.00", "0.50 x"]);
         assert_eq!(cells(1)[5..7], ["0.50", "1.00 x"]);
         assert_eq!(cells(2)[5], "-");
-        assert_eq!(cells(3)[3], "not quoted: status 1");
+        assert_eq!(cells(3)[3], "not quoted");
         assert_eq!(cells(3).len(), cells(0).len());
     }
 }

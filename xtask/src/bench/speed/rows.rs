@@ -3,14 +3,13 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
 use serde::Serialize;
 
 use super::contender::Contender;
 use super::load::{Agreed, Right};
 use super::server::Server;
-use super::work::{App, Work};
-use crate::bench::figures::median;
+use super::work::Work;
+use crate::bench::figures::{Spread, median};
 use crate::bench::options::Load;
 use crate::bench::run::Run;
 
@@ -49,19 +48,40 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// What is wrong with it, if it must not be quoted.
-    pub(crate) fn problem(&self) -> Option<&str> {
-        self.runs.iter().find_map(|run| run.problem.as_deref())
+    /// The runs that may be quoted.
+    fn sound(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().filter(|run| run.problem.is_none())
     }
 
-    /// Something of each run, unless one of them must not be quoted.
+    /// What was wrong with some of its runs, and with how many.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let why = self.runs.iter().find_map(|run| run.problem.as_deref())?;
+        let all = self.runs.len();
+        Some(format!("{} of {all} runs: {why}", self.wrong()))
+    }
+
+    /// How many of its runs had a wrong answer.
+    pub(crate) fn wrong(&self) -> usize {
+        self.runs.len() - self.sound().count()
+    }
+
+    /// Something of each run that may be quoted. Nothing unless these are more than the others.
     pub(crate) fn each(&self, pick: impl Fn(&Run) -> f64) -> Option<Vec<f64>> {
-        let is_sound = self.problem().is_none() && !self.runs.is_empty();
-        is_sound.then(|| self.runs.iter().map(pick).collect())
+        let is_told = self.sound().count() > self.wrong();
+        is_told.then(|| self.sound().map(pick).collect())
     }
 
     pub(crate) fn median(&self, pick: impl Fn(&Run) -> f64) -> Option<f64> {
         self.each(pick).map(median)
+    }
+
+    /// Something made of each run and of another's that was made beside it, where both may be
+    /// quoted.
+    pub(crate) fn beside(&self, other: &Row, make: impl Fn(&Run, &Run) -> f64) -> Option<Spread> {
+        self.each(|_| 0.0).and(other.each(|_| 0.0))?;
+        let pairs = self.runs.iter().zip(&other.runs);
+        let sound = pairs.filter(|(a, b)| a.problem.is_none() && b.problem.is_none());
+        Spread::of(sound.map(|(a, b)| make(a, b)).collect())
     }
 }
 
@@ -72,15 +92,54 @@ pub(crate) fn run(
     works: &[Work],
     extent: Extent,
     missing: &mut Vec<String>,
-) -> Result<Vec<Row>> {
-    let mut apps: Vec<&App> = works.iter().map(|work| &work.app).collect();
-    apps.dedup();
-    let mut rows = Vec::new();
-    for app in apps {
-        let works: Vec<&Work> = works.iter().filter(|work| work.app == *app).collect();
-        rows.extend(one_app(contenders, app, &works, extent, missing)?);
+) -> Vec<Row> {
+    let share_servers =
+        |one: &Work, next: &Work| one.app == next.app && !one.is_alone && !next.is_alone;
+    let groups = works.chunk_by(share_servers);
+    let rows = groups.flat_map(|works| one_group(contenders, works, extent, missing));
+    rows.collect()
+}
+
+/// Works of one application, on the same servers.
+fn one_group(
+    contenders: &[Contender],
+    works: &[Work],
+    extent: Extent,
+    missing: &mut Vec<String>,
+) -> Vec<Row> {
+    let servers = start(contenders, works, missing);
+    let mut entries = entries(&servers, works, missing);
+    eprintln!("== warm-up");
+    for (contender, _) in &servers {
+        let mut all = entries.iter();
+        if let Some(entry) = all.find(|entry| entry.contender.name == contender.name) {
+            entry.load(extent.load, 64, Duration::from_secs(1));
+        }
     }
-    Ok(rows)
+    for round in 1..=extent.rounds {
+        for work in works {
+            for (at, connections) in work.connections.iter().enumerate() {
+                let name = work.name;
+                eprintln!(
+                    "== round {round} of {}: {name}, {connections} at once",
+                    extent.rounds
+                );
+                for entry in entries.iter_mut().filter(|entry| entry.work.name == name) {
+                    let time = extent.time * work.stretch;
+                    let run = entry.load(extent.load, *connections, time);
+                    entry.rows[at].runs.push(run);
+                    entry.server.empty_logs();
+                }
+            }
+        }
+    }
+    let rows: Vec<Row> = entries.into_iter().flat_map(Entry::checked).collect();
+    missing.extend(rows.iter().filter_map(|row| {
+        let problem = row.problem()?;
+        let (name, work, connections) = (&row.contender, row.work, row.connections);
+        Some(format!("{name}: {work}, {connections} at once: {problem}"))
+    }));
+    rows
 }
 
 /// A contender that has a work and answers it rightly.
@@ -89,108 +148,80 @@ struct Entry<'a> {
     server: &'a Server,
     work: &'a Work,
     right: Right,
+    /// One for each number of connections, in the order of the work's.
+    rows: Vec<Row>,
 }
 
-fn one_app(
-    contenders: &[Contender],
-    app: &App,
-    works: &[&Work],
-    extent: Extent,
+impl<'a> Entry<'a> {
+    fn new(contender: &'a Contender, server: &'a Server, work: &'a Work, right: Right) -> Self {
+        let row = |&connections: &u64| Row {
+            work: work.name,
+            contender: contender.name.clone(),
+            connections,
+            moves: work.moves,
+            runs: Vec::new(),
+        };
+        Self {
+            contender,
+            server,
+            work,
+            right,
+            rows: work.connections.iter().map(row).collect(),
+        }
+    }
+
+    /// One run. Where it fails, this is what it came to.
+    fn load(&self, load: Load, connections: u64, time: Duration) -> Run {
+        let Self {
+            contender,
+            server,
+            work,
+            ..
+        } = *self;
+        self.right
+            .load(load, contender, server, work, connections, time)
+            .unwrap_or_else(|error| Run::none(format!("{error:#}")))
+    }
+
+    /// Its rows, when the server has been asked for the last time. If it is no longer right, none
+    /// of its runs is quoted, since nobody knows when that began.
+    fn checked(mut self) -> Vec<Row> {
+        let checked = self.right.check(self.contender, self.server, self.work);
+        if let Err(error) = checked {
+            for run in self.rows.iter_mut().flat_map(|row| &mut row.runs) {
+                run.problem.get_or_insert_with(|| format!("{error:#}"));
+            }
+        }
+        self.rows
+    }
+}
+
+/// Asks each server for each work that it should have.
+fn entries<'a>(
+    servers: &'a [(&'a Contender, Server)],
+    works: &'a [Work],
     missing: &mut Vec<String>,
-) -> Result<Vec<Row>> {
-    let servers = start(contenders, app, works, missing);
+) -> Vec<Entry<'a>> {
     let mut agreed = Agreed::default();
     let mut entries = Vec::new();
-    for &work in works {
-        for (contender, server) in &servers {
+    for work in works {
+        for (contender, server) in servers {
             if !contender.has(work) {
                 continue;
             }
             match Right::find(contender, server, work, &mut agreed) {
-                Ok(right) => entries.push(Entry {
-                    contender,
-                    server,
-                    work,
-                    right,
-                }),
+                Ok(right) => entries.push(Entry::new(contender, server, work, right)),
                 Err(error) => missing.push(format!("{}: {}: {error:#}", contender.name, work.name)),
             }
         }
     }
-    eprintln!("== {}: warm-up", app.name());
-    for (contender, _) in &servers {
-        let own = entries
-            .iter()
-            .find(|entry| entry.contender.name == contender.name);
-        if let Some(entry) = own {
-            entry.load(extent.load, 64, Duration::from_secs(1))?;
-        }
-    }
-    let mut rows = Vec::new();
-    for entry in &entries {
-        for &connections in entry.work.connections {
-            rows.push(Row {
-                work: entry.work.name,
-                contender: entry.contender.name.clone(),
-                connections,
-                moves: entry.work.moves,
-                runs: Vec::new(),
-            });
-        }
-    }
-    for round in 1..=extent.rounds {
-        for &work in works {
-            for &connections in work.connections {
-                eprintln!(
-                    "== round {round} of {}: {}, {connections} at once",
-                    extent.rounds, work.name
-                );
-                for entry in entries.iter().filter(|entry| entry.work.name == work.name) {
-                    let time = extent.time * work.stretch;
-                    let run = entry.load(extent.load, connections, time)?;
-                    let row = rows.iter_mut().find(|row| {
-                        row.work == work.name
-                            && row.contender == entry.contender.name
-                            && row.connections == connections
-                    });
-                    row.expect("each entry has its rows").runs.push(run);
-                    entry.server.empty_logs();
-                }
-            }
-        }
-    }
-    for entry in &entries {
-        let checked = entry.right.check(entry.contender, entry.server, entry.work);
-        if let Err(error) = checked {
-            let own = rows
-                .iter_mut()
-                .filter(|row| row.work == entry.work.name && row.contender == entry.contender.name);
-            for run in own.flat_map(|row| &mut row.runs) {
-                run.problem.get_or_insert_with(|| format!("{error:#}"));
-            }
-        }
-    }
-    Ok(rows)
-}
-
-impl Entry<'_> {
-    fn load(&self, load: Load, connections: u64, time: Duration) -> Result<Run> {
-        self.right.load(
-            load,
-            self.contender,
-            self.server,
-            self.work,
-            connections,
-            time,
-        )
-    }
+    entries
 }
 
 /// Starts a server of each contender that has one of the works.
 fn start<'a>(
     contenders: &'a [Contender],
-    app: &App,
-    works: &[&Work],
+    works: &[Work],
     missing: &mut Vec<String>,
 ) -> Vec<(&'a Contender, Server)> {
     let mut servers = Vec::new();
@@ -198,10 +229,11 @@ fn start<'a>(
         let Some(work) = works.iter().find(|work| contender.has(work)) else {
             continue;
         };
-        eprintln!("== {}: starting {}", app.name(), contender.name);
-        match Server::start(contender, app, &contender.request(work)) {
+        let app = work.app.name();
+        eprintln!("== starting {}: {app}", contender.name);
+        match Server::start(contender, &work.app, &contender.request(work)) {
             Ok(server) => servers.push((contender, server)),
-            Err(error) => missing.push(format!("{}: {}: {error:#}", contender.name, app.name())),
+            Err(error) => missing.push(format!("{}: {app}: {error:#}", contender.name)),
         }
     }
     servers
@@ -211,20 +243,46 @@ fn start<'a>(
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_row_with_one_wrong_run_is_not_quoted() {
-        let run = |rate| Run {
-            rate,
-            ..Run::default()
+    fn row(runs: &[Option<f64>]) -> Row {
+        let run = |rate: &Option<f64>| match *rate {
+            Some(rate) => Run {
+                rate,
+                ..Run::default()
+            },
+            None => Run::none("it was wrong"),
         };
-        let mut row = Row {
-            runs: vec![run(1.0), run(3.0), run(2.0)],
+        Row {
+            runs: runs.iter().map(run).collect(),
             ..Row::default()
-        };
-        assert_eq!(row.median(|run| run.rate), Some(2.0));
-        row.runs.push(Run::none("it was wrong"));
-        assert_eq!(row.median(|run| run.rate), None);
-        assert_eq!(row.problem(), Some("it was wrong"));
-        assert_eq!(Row::default().median(|run| run.rate), None);
+        }
+    }
+
+    #[test]
+    fn a_wrong_run_is_not_quoted() {
+        let three = [Some(1.0), Some(3.0), Some(2.0)];
+        assert_eq!(row(&three).median(|run| run.rate), Some(2.0));
+        assert_eq!(row(&three).problem(), None);
+        let some = row(&[Some(1.0), None, Some(2.0)]);
+        assert_eq!(some.median(|run| run.rate), Some(1.5));
+        assert_eq!(some.problem().unwrap(), "1 of 3 runs: it was wrong");
+    }
+
+    #[test]
+    fn where_as_many_are_wrong_as_right_nothing_is_quoted() {
+        let half = row(&[Some(1.0), None]);
+        assert_eq!(half.median(|run| run.rate), None);
+        assert_eq!(row(&[]).median(|run| run.rate), None);
+        assert_eq!(
+            half.beside(&row(&[Some(1.0); 2]), |a, b| a.rate / b.rate),
+            None
+        );
+    }
+
+    #[test]
+    fn runs_are_compared_that_were_made_beside_each_other() {
+        let ours = row(&[Some(4.0), Some(9.0), Some(8.0)]);
+        let other = row(&[Some(2.0), None, Some(2.0)]);
+        let times = ours.beside(&other, |a, b| a.rate / b.rate);
+        assert_eq!(times, Spread::of(vec![2.0, 4.0]));
     }
 }

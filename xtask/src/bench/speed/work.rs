@@ -23,6 +23,8 @@ pub(crate) struct Work {
     pub(crate) connections: &'static [u64],
     /// How many times as long as the others it is asked for, so that the slowest end some in a run.
     pub(crate) stretch: u32,
+    /// Whether it has servers of its own, since it leaves its mark on them.
+    pub(crate) is_alone: bool,
     /// Bytes of a body that each request moves, where the bytes a second are of interest.
     pub(crate) moves: usize,
 }
@@ -80,6 +82,7 @@ pub(crate) fn all() -> Vec<Work> {
         answer,
         connections: MANY,
         stretch: 1,
+        is_alone: false,
         moves: 0,
     };
     let work = |name, what, path, answer| get(name, what, App::Work, path, answer);
@@ -139,12 +142,16 @@ pub(crate) fn all() -> Vec<Work> {
             connections: &[1, 64],
             ..work("cpu", "some 5 ms of reckoning", "/cpu", Answer::Number)
         },
-        work(
-            "pages",
-            "300 scattered pages written to",
-            "/pages",
-            Answer::Text(HELLO),
-        ),
+        Work {
+            // What a slot keeps of so many pages makes all works slower that come after.
+            is_alone: true,
+            ..work(
+                "pages",
+                "300 scattered pages written to",
+                "/pages",
+                Answer::Text(HELLO),
+            )
+        },
         get(
             "snapshot",
             "a component with 24 MiB of data, of which 20 places are written to",
@@ -165,6 +172,7 @@ pub(crate) fn given(component: PathBuf, path: &str) -> Work {
         answer: Answer::AsBefore,
         connections: &[1, 64, 512],
         stretch: 1,
+        is_alone: false,
         moves: 0,
     }
 }
