@@ -92,6 +92,10 @@ impl Side {
 const TIMES: &str = "x";
 const MB: f64 = 1e6;
 
+/// By how many MB the resident memory differs from one look to the next though nothing grows. A leak
+/// of five bytes a request is above it.
+const SWAY: f64 = 4.0;
+
 impl Bound {
     const fn new(
         figure: &'static str,
@@ -266,7 +270,7 @@ fn bounds() -> Vec<Bound> {
             ..Bound::new(
                 "resident memory, growth from 100,000 to 1,000,000 requests",
                 AtMost,
-                1.0,
+                SWAY,
                 None,
                 |figures| {
                     let memory = figures.memory_of(WASM_GW)?;
@@ -421,7 +425,7 @@ mod tests {
                 peak: 0,
                 after: 0,
                 tenth: 30_000_000,
-                last: 33_000_000,
+                last: 34_500_000,
                 requests: 1,
             }],
             ..Figures::default()
