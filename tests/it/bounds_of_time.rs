@@ -85,7 +85,7 @@ async fn a_full_pool_is_503_and_the_log_names_it() {
     })
     .unwrap();
     assert!(
-        matches!(runtime.allocator(), Allocator::Pooling { .. }),
+        matches!(runtime.allocator(), Allocator::Slots { .. }),
         "{}",
         runtime.allocator()
     );

@@ -110,10 +110,10 @@ fn everything_in_it_is_this_user_s_alone() {
 }
 
 #[test]
-fn the_settings_of_a_pool_do_not_decide_the_code() {
+fn the_settings_of_a_runtime_do_not_decide_the_code() {
     let dir = folder();
     assert_eq!(load(dir.path(), "hello"), CacheUse::Stored);
-    let pooled = Runtime::new(RuntimeConfig {
+    let small = Runtime::new(RuntimeConfig {
         instances: 2,
         max_memory: 64 << 20,
         cache: Some(CacheConfig::new(dir.path())),
@@ -122,7 +122,7 @@ fn the_settings_of_a_pool_do_not_decide_the_code() {
     .unwrap();
     let mut config = AppConfig::new("hello");
     config.limits.memory = 64 << 20;
-    let app = App::load(&pooled, config, &guest("hello")).unwrap();
+    let app = App::load(&small, config, &guest("hello")).unwrap();
     assert_eq!(app.compiled(), CacheUse::Hit);
 }
 

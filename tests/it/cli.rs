@@ -64,7 +64,7 @@ async fn it_says_what_it_serves_and_where_and_stops_when_told() {
         "app      hello at /",
         "limits   256.0 MiB memory, 30s to answer, 10s of processor time, 1000 instances at once, 1000 waiting up to 5s",
         "grants   none: no environment, no files, no network",
-        "for all instances; pool of",
+        "for all instances; 32 slots",
         "listens  http://127.0.0.1:",
     ] {
         assert!(said.contains(part), "no `{part}` in: {said}");

@@ -67,6 +67,10 @@ async fn begin(process: &Process, mark: &str, query: &str, when: When, request: 
         // makes that fail.
         process.says(&format!("{mark} yields")).await;
     }
+    if query.contains("-next") {
+        // It may still be on its way to what it should be found in.
+        process.says(&format!("{mark} goes on")).await;
+    }
     client
 }
 

@@ -164,7 +164,7 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "HOW", help_heading = "Compiled code and memory")]
     pub(crate) allocator: Option<Allocator>,
 
-    /// How a pool's slot is made new between two requests [default: auto]
+    /// How a slot is made new between two requests [default: auto]
     #[arg(long, value_name = "HOW", help_heading = "Compiled code and memory")]
     pub(crate) reset: Option<Reset>,
 }
@@ -184,10 +184,10 @@ pub(crate) enum LogFormat {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Allocator {
-    /// From a pool where the system allows one.
+    /// In slots that are used again, where there is the address space for them.
     #[default]
     Auto,
-    /// Mapped afresh for each instance: slower, reserves no address space.
+    /// Mapped afresh for each instance: slower.
     OnDemand,
 }
 
@@ -195,13 +195,11 @@ pub(crate) enum Allocator {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Reset {
-    /// The fastest way that is safe on this system.
+    /// What was written is found by PAGEMAP_SCAN (Linux 6.7), where the system has it.
     #[default]
     Auto,
-    /// PAGEMAP_SCAN: only where pages are known to be neither swapped out nor moved.
-    Scan,
-    /// Give all pages back.
-    Madvise,
+    /// All that may have been written is written over.
+    Overwrite,
 }
 
 fn dirs<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<DirGrant>, D::Error> {

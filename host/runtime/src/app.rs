@@ -1,13 +1,11 @@
 //! The runtime and its apps: what is loaded once, and what each request takes from it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use http::Response;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use wasm_gw_protocol::{Environ, Exchange, ResponseLimits};
-use wasmtime::Engine;
 use wasmtime_wasi::WasiCtx;
 
 use crate::account::Account;
@@ -16,7 +14,7 @@ use crate::cache::{Cache, CacheUse};
 use crate::clock::Clock;
 use crate::component::{self, ComponentError};
 use crate::config::{AppConfig, RuntimeConfig};
-use crate::engine::{Allocator, Engines, WarmSlot};
+use crate::engine::{Allocator, Engines};
 use crate::error::Failure;
 use crate::grants::GrantError;
 use crate::guest::GatewayPre;
@@ -38,7 +36,8 @@ use crate::system;
 use crate::ticker::{Ticker, Ticking};
 use crate::turn::Turn;
 
-/// An engine with its pool of instances and its cache of compiled code. Cheap to clone.
+/// What apps share: the slots that their instances live in, the threads that run them, the cache of
+/// compiled code. Cheap to clone.
 ///
 /// It starts nothing: threads come with the first request, and end with the last clone.
 #[derive(Clone)]
@@ -46,7 +45,6 @@ pub struct Runtime(Arc<RuntimeInner>);
 
 struct RuntimeInner {
     engines: Engines,
-    allocator: Allocator,
     cache: Option<Cache>,
     ticker: Ticker,
     scheduler: Scheduler,
@@ -62,19 +60,19 @@ struct RuntimeInner {
 pub struct RuntimeError(String);
 
 impl Runtime {
-    /// Makes the engine and reserves address space for its instances.
+    /// Finds out what the system allows, and starts nothing.
     ///
     /// A cache that cannot be used is no error: the log says why, and each start compiles.
     ///
     /// # Errors
     ///
-    /// Even the engine without a pool cannot be made, as on a processor that wasmtime has no
-    /// support for.
+    /// No engine can be made, as on a processor that wasmtime has no support for.
     pub fn new(config: RuntimeConfig) -> Result<Self, RuntimeError> {
         let total = config.memory_total.unwrap_or_else(default_memory_total);
-        let (engines, allocator) =
-            Engines::new(&config, total).map_err(|error| RuntimeError(format!("{error:#}")))?;
-        let memory = Memory::new(total, engines.warm_memory());
+        let engines = Engines::new(&config, total);
+        // Each app has an engine of its own, which would fail in the same way.
+        (engines.engine(None)).map_err(|error| RuntimeError(format!("{error:#}")))?;
+        let memory = Memory::new(total, engines.kept_memory());
         let cache = config.cache.and_then(|cache| match Cache::open(cache) {
             Ok(cache) => Some(cache),
             Err(error) => {
@@ -83,9 +81,8 @@ impl Runtime {
             }
         });
         Ok(Self(Arc::new(RuntimeInner {
-            ticker: Ticker::new(engines.all()),
+            ticker: Ticker::new(),
             engines,
-            allocator,
             cache,
             scheduler: Scheduler::new(),
             metrics: Metrics::new(),
@@ -97,7 +94,7 @@ impl Runtime {
 
     /// Which allocator is in use, and how it resets memory between requests.
     pub fn allocator(&self) -> &Allocator {
-        &self.0.allocator
+        self.0.engines.allocator()
     }
 
     /// Resolves when no instance is alive. A response may have ended before its guest has: `close`
@@ -116,7 +113,7 @@ impl Runtime {
         let inner = &self.0;
         inner.metrics.text(&Gauges {
             live: inner.ticker.live(),
-            warm: inner.engines.warm_slots(),
+            warm: inner.engines.kept(),
             committed: inner.memory.taken() as u64,
             budget: inner.memory.total() as u64,
             run_queue: inner.scheduler.waiting(),
@@ -146,9 +143,7 @@ struct AppInner {
     config: AppConfig,
     record: Arc<Record>,
     limits: Arc<InstanceLimits>,
-    roomy: GatewayPre<State>,
-    warm: Option<GatewayPre<State>>,
-    warm_slots: AtomicUsize,
+    pre: GatewayPre<State>,
     queue: Queue,
     compiled: CacheUse,
     account: Arc<Account>,
@@ -204,7 +199,7 @@ impl App {
         config.grants.check()?;
         let inner = &runtime.0;
         let loaded = component::load(&inner.engines, inner.cache.as_ref(), &config.limits, bytes)?;
-        let start = instance::start_cost(loaded.initial_memory);
+        let start = instance::start_cost(loaded.initial_memory, loaded.instance_size);
         let most = inner.memory.largest();
         if start > most {
             return Err(LoadError::MemoryTotal {
@@ -212,6 +207,7 @@ impl App {
                 most,
             });
         }
+        inner.ticker.watch(loaded.pre.engine());
         inner.metrics.compiled(loaded.compiled);
         let metrics = inner.metrics.app(&config.name);
         Ok(Self(Arc::new(AppInner {
@@ -223,9 +219,7 @@ impl App {
             }),
             limits: Arc::new(config.limits.clone()),
             queue: Queue::new(config.concurrency, config.queue, config.queue_timeout),
-            roomy: loaded.roomy,
-            warm: loaded.warm,
-            warm_slots: AtomicUsize::new(0),
+            pre: loaded.pre,
             compiled: loaded.compiled,
             account: Arc::new(Account::new(config.cores, metrics)),
             memory: inner.memory.app(),
@@ -321,7 +315,6 @@ impl App {
         };
         let Entry { permit, memory } = job.entry;
         let purse = Arc::new(Purse::new(memory));
-        let (engine, pre, slot) = self.place();
         let parts = instance::Parts {
             app: Arc::clone(&app.record.name),
             request_id: asked.request_id.clone(),
@@ -339,33 +332,20 @@ impl App {
             memory: app.memory.clone(),
             purse: Arc::clone(&purse),
         };
-        let mut store = instance::store(engine, parts);
+        let mut store = instance::store(app.pre.engine(), parts);
         let environ = GuestEnviron {
             vars: job.environ,
             flags: self.run_flags(),
             input: Input::of_body(job.body, app.limits.memory, Arc::clone(&purse)),
         };
         let settle = |state: &mut State, outcome| asked.settle(state, outcome);
-        gateway::run(pre, &mut store, environ, settle).await;
+        gateway::run(&app.pre, &mut store, environ, settle).await;
         store.data().log.flush();
         drop(store);
         // What it took is free only when the instance is gone, and its place last: whoever waits
         // for that finds all the rest.
-        drop((slot, purse, ticking));
+        drop((purse, ticking));
         drop(permit);
-    }
-
-    /// Where an instance is made: in a warm slot if one is free, and the app's requests are short.
-    /// For others the difference is none, and they would keep it for long.
-    fn place(&self) -> (&Engine, &GatewayPre<State>, Option<WarmSlot<'_>>) {
-        let engines = &self.0.runtime.0.engines;
-        if let (Some(warm), Some(pre)) = (&engines.warm, &self.0.warm)
-            && self.0.account.is_short(std::time::Instant::now())
-            && let Some(slot) = warm.slot(&self.0.warm_slots)
-        {
-            return (&warm.engine, pre, Some(slot));
-        }
-        (&engines.roomy, &self.0.roomy, None)
     }
 
     /// What an instance needs of the system: its grants, which were there at load and may be no

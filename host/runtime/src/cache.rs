@@ -20,7 +20,6 @@ use wasmtime::component::Component;
 
 use self::folder::{Folder, others_may_read};
 use crate::config::CacheConfig;
-use crate::engine::DENSE_IMAGE;
 
 /// Changes when the layout of the folder does.
 const FORMAT: &str = "1";
@@ -119,12 +118,6 @@ impl Cache {
             }
         };
         Ok((component, used))
-    }
-
-    /// The component once more, for another engine that runs the same code; none if the cache does
-    /// not have it (any more).
-    pub(crate) fn again(&self, engine: &Engine, bytes: &[u8]) -> Option<Component> {
-        self.find(engine, &entry_name(engine, bytes)).ok().flatten()
     }
 
     fn find(&self, engine: &Engine, entry: &str) -> Result<Option<Component>, CacheError> {
@@ -232,17 +225,6 @@ fn map(engine: &Engine, file: &File, path: &Path) -> Result<Component, CacheErro
     })
 }
 
-/// The same compiled code for another engine, which must have the same settings.
-pub(crate) fn twin_of(component: &Component, engine: &Engine) -> wasmtime::Result<Component> {
-    let code = component.serialize()?;
-    #[expect(unsafe_code, reason = "wasmtime trusts what it is told to deserialize")]
-    // SAFETY: the bytes are what `Component::serialize` has just made; that the engine's settings are
-    // those they were made for is checked by wasmtime.
-    unsafe {
-        Component::deserialize(engine, &code)
-    }
-}
-
 /// A digest of the component and of everything that decides what it is compiled to.
 fn entry_name(engine: &Engine, bytes: &[u8]) -> String {
     struct Blake(blake3::Hasher);
@@ -256,8 +238,7 @@ fn entry_name(engine: &Engine, bytes: &[u8]) -> String {
     }
     let mut settings = Blake(blake3::Hasher::new());
     FORMAT.hash(&mut settings);
-    // wasmtime's own hash has its version and flags in it, but not this one.
-    DENSE_IMAGE.hash(&mut settings);
+    // wasmtime's own hash has its version and flags in it.
     engine.precompile_compatibility_hash().hash(&mut settings);
     let settings = settings.0.finalize();
     let mut name = blake3::Hasher::new();

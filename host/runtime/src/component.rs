@@ -7,10 +7,12 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 
-use crate::cache::{Cache, CacheUse, compile, twin_of};
-use crate::engine::{Engines, Warm};
+use crate::cache::{Cache, CacheUse, compile};
+use crate::engine::Engines;
 use crate::guest::{GatewayPre, State, add_to_linker};
 use crate::limits::InstanceLimits;
+use crate::slots::Image;
+use crate::split::{Split, split};
 
 /// The export that makes a component an application.
 const APP: &str = "wasm-gw:gateway/app@0.1.0";
@@ -92,7 +94,22 @@ pub enum ComponentError {
         /// The limit, in bytes.
         allowed: u64,
     },
+    /// It consists of so many functions and the like that each instance would be large.
+    #[error(
+        "each instance of this component would take {needed} bytes for its tables of functions, \
+         globals and the like, and may take {allowed}; \
+         build it smaller, with what it does not use left out"
+    )]
+    TooManyParts {
+        /// What it needs, in bytes.
+        needed: usize,
+        /// The limit, in bytes.
+        allowed: usize,
+    },
 }
+
+/// What an instance may take of the host for its functions, globals and the like, in bytes.
+const MOST_INSTANCE_SIZE: usize = 16 << 20;
 
 fn list(names: &[String]) -> impl fmt::Display {
     names
@@ -112,13 +129,14 @@ fn exports(names: &[String]) -> String {
 
 /// A component that is ready to be instantiated.
 pub(crate) struct Loaded {
-    pub(crate) roomy: GatewayPre<State>,
-    /// For warm slots, if there are any and it fits into them.
-    pub(crate) warm: Option<GatewayPre<State>>,
+    pub(crate) pre: GatewayPre<State>,
     pub(crate) compiled: CacheUse,
     /// The linear memory that an instance begins with, in bytes; an upper bound where it has
     /// several of different sizes.
     pub(crate) initial_memory: usize,
+    /// What an instance takes of the host for its functions, globals and the like; an upper bound, in
+    /// bytes.
+    pub(crate) instance_size: usize,
 }
 
 /// Checks, compiles and links a component.
@@ -128,39 +146,62 @@ pub(crate) fn load(
     limits: &InstanceLimits,
     bytes: &[u8],
 ) -> Result<Loaded, ComponentError> {
-    let invalid = |error: wasmtime::Error| ComponentError::Invalid(format!("{error:#}"));
     check_preamble(bytes)?;
-    let engine = &engines.roomy;
-    let (component, compiled) = match cache {
-        Some(cache) => cache.load(engine, bytes),
-        None => compile(engine, bytes).map(|component| (component, CacheUse::None)),
+    let parts = split(bytes).map_err(|error| ComponentError::Invalid(error.to_string()))?;
+    if parts.instance_size > MOST_INSTANCE_SIZE {
+        return Err(ComponentError::TooManyParts {
+            needed: parts.instance_size,
+            allowed: MOST_INSTANCE_SIZE,
+        });
     }
-    .map_err(invalid)?;
+    let (component, compiled) = match image(engines, &parts) {
+        Some(image) => {
+            let (component, compiled) = compiled(engines, cache, Some(image), &parts.code)?;
+            let needed = component.resources_required();
+            if needed.is_some_and(|needed| needed.num_memories == 1) {
+                (component, compiled)
+            } else {
+                // The module with the memory is instantiated more than once.
+                self::compiled(engines, cache, None, bytes)?
+            }
+        }
+        None => self::compiled(engines, cache, None, bytes)?,
+    };
+    let engine = component.engine();
     check_names(engine, &component)?;
     let initial_memory = check_memory(&component, limits)?;
-
-    let warm = match &engines.warm {
-        Some(warm) if Warm::fits(&component) => {
-            let twin = match compiled {
-                CacheUse::Hit | CacheUse::Stored => {
-                    cache.and_then(|cache| cache.again(&warm.engine, bytes))
-                }
-                CacheUse::None => None,
-            };
-            let twin = match twin {
-                Some(twin) => twin,
-                None => twin_of(&component, &warm.engine).map_err(invalid)?,
-            };
-            Some(link(&warm.engine, &twin)?)
-        }
-        _ => None,
-    };
     Ok(Loaded {
-        roomy: link(engine, &component)?,
-        warm,
+        pre: link(engine, &component)?,
         compiled,
         initial_memory,
+        instance_size: parts.instance_size,
     })
+}
+
+/// What the memory of a component holds at first, if that is worth an image and there can be one.
+fn image(engines: &Engines, parts: &Split<'_>) -> Option<Image> {
+    let data = parts.data.as_ref().filter(|_| engines.have_images())?;
+    Image::new(data.place.clone(), &data.segments)
+        .inspect_err(|error| {
+            tracing::warn!("each request copies what its memory begins with: {error}");
+        })
+        .ok()
+}
+
+/// Compiles a component for an engine of its own.
+fn compiled(
+    engines: &Engines,
+    cache: Option<&Cache>,
+    image: Option<Image>,
+    code: &[u8],
+) -> Result<(Component, CacheUse), ComponentError> {
+    let invalid = |error: wasmtime::Error| ComponentError::Invalid(format!("{error:#}"));
+    let engine = engines.engine(image).map_err(invalid)?;
+    match cache {
+        Some(cache) => cache.load(&engine, code),
+        None => compile(&engine, code).map(|component| (component, CacheUse::None)),
+    }
+    .map_err(invalid)
 }
 
 fn link(engine: &Engine, component: &Component) -> Result<GatewayPre<State>, ComponentError> {

@@ -13,8 +13,8 @@ use crate::limits::InstanceLimits;
 /// Settings that all apps of one [`Runtime`](crate::Runtime) share.
 #[derive(Clone, Debug)]
 pub struct RuntimeConfig {
-    /// How many instances may be alive at once, over all apps. Address space is reserved for them
-    /// up front; memory is not.
+    /// How many instances may be alive at once, over all apps. There must be address space for them,
+    /// 4 GiB each; memory is taken as it is used.
     pub instances: u32,
     /// The largest linear memory that any app may be given, in bytes. An app's own limit
     /// ([`InstanceLimits::memory`]) cannot exceed it.
@@ -24,7 +24,7 @@ pub struct RuntimeConfig {
     pub memory_total: Option<usize>,
     /// Which allocator gives instances their memory.
     pub allocator: AllocatorChoice,
-    /// How the pool makes a slot new between two requests.
+    /// How a slot is made new between two requests.
     pub reset: ResetChoice,
     /// Where compiled code is kept between runs; none compiles at each start.
     pub cache: Option<CacheConfig>,
@@ -46,25 +46,21 @@ impl Default for RuntimeConfig {
 /// Which allocator gives instances their memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AllocatorChoice {
-    /// The pooling allocator, and the on-demand one where the system refuses the address space.
+    /// Slots that are used again, where the system has the address space for them.
     #[default]
     Auto,
-    /// Map memory afresh for each instance: slower, needs no reservation.
+    /// Memory that is mapped afresh for each instance, and by wasmtime: slower.
     OnDemand,
 }
 
-/// How the pool makes a slot new between two requests; see [`Reset`](crate::Reset).
+/// How a slot is made new between two requests; see [`Reset`](crate::Reset).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ResetChoice {
-    /// The fastest way that is safe on this system.
+    /// By `PAGEMAP_SCAN` where the kernel has it.
     #[default]
     Auto,
-    /// `PAGEMAP_SCAN` where the kernel has it. For systems on which the operator knows that pages
-    /// are neither swapped out nor moved while a request ends; elsewhere one request may see what
-    /// another left in its memory.
-    Scan,
-    /// `madvise`, always.
-    Madvise,
+    /// By writing over all that may hold something.
+    Overwrite,
 }
 
 /// Where compiled code is kept.

@@ -240,9 +240,10 @@ const HANDLE: usize = 384;
 const OVERHEAD: usize = 512 << 10;
 
 /// What an instance takes of the server's memory at its start, in bytes, if its linear memory is
-/// this large.
-pub(crate) fn start_cost(initial_memory: usize) -> usize {
+/// this large, and its functions, globals and the like take `instance_size`.
+pub(crate) fn start_cost(initial_memory: usize, instance_size: usize) -> usize {
     initial_memory
+        .saturating_add(instance_size)
         .saturating_add(WASM_STACK)
         .saturating_add(OVERHEAD)
 }

@@ -42,10 +42,11 @@ mod metrics;
 mod output;
 mod queue;
 mod record;
-mod reset;
 mod scheduler;
 mod service;
 mod settle;
+mod slots;
+mod split;
 mod system;
 mod ticker;
 mod turn;
@@ -58,7 +59,7 @@ pub use engine::Allocator;
 pub use grants::{DirGrant, DirGrantError, GrantError, Grants};
 pub use limits::InstanceLimits;
 pub use output::{ResponseAborted, ResponseBody};
-pub use reset::{NoScan, Reset};
+pub use slots::Reset;
 pub use service::{BoxError, MountTaken, Site};
 
 /// The name and version of this server, as guests see it in `SERVER_SOFTWARE`.

@@ -1,4 +1,4 @@
-//! The thread that ticks the engine's epoch while any instance is alive, and the count of those.
+//! The thread that ticks the engines' epochs while any instance is alive, and the count of those.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,11 +11,10 @@ use wasmtime::{Engine, EngineWeak};
 /// How long a guest runs before it looks at its clock and lets others run.
 const TICK: Duration = Duration::from_millis(5);
 
-/// The thread that ticks the epoch, asleep while no instance is alive.
+/// The thread that ticks the epochs, asleep while no instance is alive.
 ///
-/// It starts with the first instance and ends with the engines.
+/// It starts with the first instance and ends with this.
 pub(crate) struct Ticker {
-    engines: Vec<EngineWeak>,
     shared: Arc<TickerShared>,
 }
 
@@ -30,6 +29,7 @@ struct TickerShared {
 
 #[derive(Default)]
 struct TickerState {
+    engines: Vec<EngineWeak>,
     started: bool,
     stop: bool,
 }
@@ -48,10 +48,9 @@ impl TickerShared {
 }
 
 impl Ticker {
-    /// One for these engines.
-    pub(crate) fn new<'a>(engines: impl Iterator<Item = &'a Engine>) -> Self {
+    /// One for no engine yet.
+    pub(crate) fn new() -> Self {
         Self {
-            engines: engines.map(Engine::weak).collect(),
             shared: Arc::new(TickerShared {
                 live: AtomicUsize::new(0),
                 asleep: AtomicBool::new(true),
@@ -62,7 +61,12 @@ impl Ticker {
         }
     }
 
-    /// Keeps the epoch ticking for as long as the guard lives.
+    /// Ticks this engine's epoch too, from now on and for as long as there is the engine.
+    pub(crate) fn watch(&self, engine: &Engine) {
+        self.shared.lock().engines.push(engine.weak());
+    }
+
+    /// Keeps the epochs ticking for as long as the guard lives.
     ///
     /// # Errors
     ///
@@ -102,10 +106,9 @@ impl Ticker {
             return Ok(());
         }
         let shared = Arc::clone(&self.shared);
-        let engines = self.engines.clone();
         let started = std::thread::Builder::new()
             .name("wasm-gw-epoch".to_owned())
-            .spawn(move || tick(&shared, &engines));
+            .spawn(move || tick(&shared));
         // If it did not, the next instance tries again.
         state.started = started.is_ok();
         self.shared.asleep.store(!state.started, Ordering::SeqCst);
@@ -129,18 +132,24 @@ impl Drop for Ticking {
     }
 }
 
-fn tick(shared: &TickerShared, engines: &[EngineWeak]) {
+fn tick(shared: &TickerShared) {
     /// Idle ticks before the thread goes to sleep: waking it costs a request more than a tick.
     const PATIENCE: u32 = 200;
     let mut idle = 0;
     loop {
         std::thread::sleep(TICK);
-        for engine in engines {
-            let Some(engine) = engine.upgrade() else {
-                return;
-            };
-            engine.increment_epoch();
+        let mut state = shared.lock();
+        if state.stop {
+            return;
         }
+        state.engines.retain(|engine| {
+            let engine = engine.upgrade();
+            engine.is_some_and(|engine| {
+                engine.increment_epoch();
+                true
+            })
+        });
+        drop(state);
         idle = match shared.live.load(Ordering::SeqCst) {
             0 => idle + 1,
             _ => 0,

@@ -39,7 +39,6 @@ fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
 
     let by = query.text("by", "write");
     let mut input = environ.input();
-    let mut first = true;
     let blocks: Box<dyn FnMut() -> Option<Result<Vec<u8>>>> = match by.as_str() {
         "write" | "sleep" => {
             if by == "sleep" {
@@ -98,16 +97,24 @@ fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
                 None
             }
         }),
-        "sleep-next" | "spin-next" | "burn-next" => Box::new(move || {
-            if !std::mem::replace(&mut first, false) {
-                match by.as_str() {
-                    "sleep-next" => std::thread::sleep(time),
-                    "burn-next" => spin_for(time),
-                    _ => spin(),
+        "sleep-next" | "spin-next" | "burn-next" => {
+            let (mark, errors) = (mark.clone(), environ.errors());
+            let mut calls = 0u64;
+            Box::new(move || {
+                calls += 1;
+                if calls == 2 {
+                    writeln!(errors, "{mark} goes on");
                 }
-            }
-            Some(Ok(b"block\n".to_vec()))
-        }),
+                if calls > 1 {
+                    match by.as_str() {
+                        "sleep-next" => std::thread::sleep(time),
+                        "burn-next" => spin_for(time),
+                        _ => spin(),
+                    }
+                }
+                Some(Ok(b"block\n".to_vec()))
+            })
+        }
         other => return Err(Error::msg(format!("no way {other:?}"))),
     };
     if !matches!(

@@ -219,8 +219,7 @@ fn runtime(
         },
         reset: match options.reset.unwrap_or_default() {
             Reset::Auto => ResetChoice::Auto,
-            Reset::Scan => ResetChoice::Scan,
-            Reset::Madvise => ResetChoice::Madvise,
+            Reset::Overwrite => ResetChoice::Overwrite,
         },
         cache: cache.map(|dir| {
             let mut cache = CacheConfig::new(dir);

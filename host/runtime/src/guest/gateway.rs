@@ -9,7 +9,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use wasm_gw_protocol::Broken;
 use wasmtime::component::{Resource, ResourceAny};
-use wasmtime::{PoolConcurrencyLimitError, Store};
+use wasmtime::Store;
 
 use super::GatewayPre;
 use super::bindings::exports::wasm_gw::gateway::app::{Body, Guest};
@@ -22,6 +22,7 @@ use crate::error::{Exception, Failure};
 use crate::instance::State;
 use crate::memory::MemoryShort;
 use crate::output::Gone;
+use crate::slots;
 
 /// Runs the guest for one request. The response goes out by the store's output; `settle` is told
 /// how it ended, once, before the guest's `close` is called.
@@ -35,8 +36,9 @@ pub(crate) async fn run(
     let instance = match timed(&clock, pre.instantiate_async(&mut *store)).await {
         Ok(instance) => instance,
         Err(error) => {
-            let failure = match error.downcast_ref::<PoolConcurrencyLimitError>() {
-                Some(full) => Failure::Unavailable(format!("no room in the pool: {full}").into()),
+            let failure = match slots::refusal(&error) {
+                // What the system does not give now it may give to the next request.
+                Some(why) => Failure::Unavailable(why.into()),
                 None if store.data().was_short() => Failure::Short(MemoryShort),
                 None => Failure::of_instantiation(&error, store.data().refused()),
             };

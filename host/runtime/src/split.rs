@@ -1,0 +1,335 @@
+//! Takes a component apart into its code and what its memory holds at first, so that the memory can be
+//! made once and shared by all instances (`slots`), where running the code's own data segments would copy
+//! all of it for each request.
+//!
+//! What is taken out leaves an empty segment behind, so that every index still means the same. Only what
+//! is plain is taken out: one module with one memory, and segments at constant places. Everything else
+//! stays as it is, and is copied.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use wasmparser::{
+    BinaryReaderError, DataKind, Encoding, Instance, MemoryType, Operator, Parser, Payload,
+};
+
+use crate::slots::Segment;
+
+/// Below this size copying is cheaper than the page faults of a mapping, in bytes.
+const SMALL: usize = 64 << 10;
+
+/// The host's pages, and those of a memory, are multiples of it.
+const PAGE: usize = 64 << 10;
+
+/// A component, taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Split<'a> {
+    /// The component, with empty segments in place of those below.
+    pub(crate) code: Cow<'a, [u8]>,
+    /// What the memory holds at first, if it was taken out.
+    pub(crate) data: Option<Data<'a>>,
+    /// What an instance takes of the host for its tables of functions, globals and the like; an upper
+    /// bound, in bytes.
+    pub(crate) instance_size: usize,
+}
+
+/// The first contents of a memory.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Data<'a> {
+    /// Where it is, in whole pages.
+    pub(crate) place: Range<usize>,
+    pub(crate) segments: Vec<Segment<'a>>,
+}
+
+/// Takes a component apart.
+///
+/// # Errors
+///
+/// It cannot be read. Whether what can be read is valid, the compiler says.
+pub(crate) fn split(bytes: &[u8]) -> Result<Split<'_>, BinaryReaderError> {
+    let found = Found::of(bytes)?;
+    let instance_size = found.instance_size();
+    let mut data = None;
+    let mut code = Cow::Borrowed(bytes);
+    if let Some((module, taken)) = found.data()? {
+        code = Cow::Owned(without_data(bytes, module)?);
+        data = Some(taken);
+    }
+    Ok(Split {
+        code,
+        data,
+        instance_size,
+    })
+}
+
+/// What is in a component, over all modules, however deep.
+#[derive(Default)]
+struct Found<'a> {
+    modules: Vec<Module<'a>>,
+    components: usize,
+    module_instances: usize,
+    component_instances: usize,
+}
+
+#[derive(Default)]
+struct Module<'a> {
+    memories: Vec<MemoryType>,
+    imports_memory: bool,
+    data: Option<wasmparser::DataSectionReader<'a>>,
+    /// Functions, globals and the like, imported or not.
+    items: usize,
+}
+
+impl<'a> Found<'a> {
+    fn of(bytes: &'a [u8]) -> Result<Self, BinaryReaderError> {
+        let mut found = Self::default();
+        // Whether each part that has begun and not ended is a module.
+        let mut within: Vec<bool> = Vec::new();
+        for payload in Parser::new(0).parse_all(bytes) {
+            let payload = payload?;
+            match &payload {
+                Payload::Version { encoding, .. } => {
+                    within.push(*encoding == Encoding::Module);
+                    match encoding {
+                        Encoding::Module => found.modules.push(Module::default()),
+                        Encoding::Component => found.components += 1,
+                    }
+                }
+                Payload::End(_) => {
+                    within.pop();
+                }
+                Payload::InstanceSection(instances) => {
+                    for instance in instances.clone() {
+                        if let Instance::Instantiate { .. } = instance? {
+                            found.module_instances += 1;
+                        }
+                    }
+                }
+                Payload::ComponentInstanceSection(instances) => {
+                    found.component_instances += instances.count() as usize;
+                }
+                _ => {}
+            }
+            if let (Some(true), Some(module)) = (within.last(), found.modules.last_mut()) {
+                module.see(payload)?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// As if all that is instantiated were the largest, where something is instantiated twice.
+    fn instance_size(&self) -> usize {
+        /// A function that is imported, or that a table or export refers to: the most that one item takes.
+        const ITEM: usize = 64;
+        /// The fixed part of a module's own.
+        const MODULE: usize = 512;
+        let sizes = self
+            .modules
+            .iter()
+            .map(|module| MODULE + module.items * ITEM);
+        let is_once = self.module_instances <= self.modules.len()
+            && self.component_instances <= self.components;
+        if is_once {
+            sizes.sum()
+        } else {
+            let times = self.module_instances * self.component_instances.max(1);
+            sizes.max().unwrap_or(0).saturating_mul(times)
+        }
+    }
+
+    /// What can be taken out, and of which module.
+    fn data(&self) -> Result<Option<(usize, Data<'a>)>, BinaryReaderError> {
+        let mut owners = (self.modules.iter().enumerate())
+            .filter(|(_, module)| !module.memories.is_empty());
+        let (Some((number, module)), None) = (owners.next(), owners.next()) else {
+            return Ok(None);
+        };
+        let data = module.plain_data()?;
+        Ok(data.map(|data| (number, data)))
+    }
+}
+
+impl<'a> Module<'a> {
+    fn see(&mut self, payload: Payload<'a>) -> Result<(), BinaryReaderError> {
+        let count = match payload {
+            Payload::ImportSection(imports) => {
+                for import in imports.clone().into_imports() {
+                    self.items += 1;
+                    if let wasmparser::TypeRef::Memory(_) = import?.ty {
+                        self.imports_memory = true;
+                    }
+                }
+                0
+            }
+            Payload::MemorySection(memories) => {
+                let count = memories.count();
+                self.memories = memories.into_iter().collect::<Result<_, _>>()?;
+                count
+            }
+            Payload::DataSection(data) => {
+                let count = data.count();
+                self.data = Some(data);
+                count
+            }
+            Payload::FunctionSection(functions) => functions.count(),
+            Payload::TableSection(tables) => tables.count(),
+            Payload::GlobalSection(globals) => globals.count(),
+            Payload::TagSection(tags) => tags.count(),
+            Payload::ElementSection(elements) => elements.count(),
+            Payload::ExportSection(exports) => exports.count(),
+            _ => 0,
+        };
+        self.items += count as usize;
+        Ok(())
+    }
+
+    /// The segments, if they are plain, worth it, and within the memory.
+    fn plain_data(&self) -> Result<Option<Data<'a>>, BinaryReaderError> {
+        let ([memory], Some(section)) = (&self.memories[..], &self.data) else {
+            return Ok(None);
+        };
+        let is_plain = !self.imports_memory
+            && !memory.memory64
+            && !memory.shared
+            && memory.page_size_log2.is_none();
+        if !is_plain {
+            return Ok(None);
+        }
+        let size = usize::try_from(memory.initial).unwrap_or(usize::MAX);
+        let size = size.saturating_mul(PAGE);
+        let mut segments = Vec::new();
+        for segment in section.clone() {
+            let segment = segment?;
+            let offset_expr = match &segment.kind {
+                DataKind::Passive => continue,
+                DataKind::Active {
+                    memory_index: 0,
+                    offset_expr,
+                } => offset_expr,
+                DataKind::Active { .. } => return Ok(None),
+            };
+            let mut operators = offset_expr.get_operators_reader();
+            let Operator::I32Const { value } = operators.read()? else {
+                return Ok(None);
+            };
+            let Operator::End = operators.read()? else {
+                return Ok(None);
+            };
+            let at = value.cast_unsigned() as usize;
+            if at.saturating_add(segment.data.len()) > size {
+                // Making an instance fails by it.
+                return Ok(None);
+            }
+            if !segment.data.is_empty() {
+                segments.push(Segment {
+                    at,
+                    bytes: segment.data,
+                });
+            }
+        }
+        let total: usize = segments.iter().map(|segment| segment.bytes.len()).sum();
+        let start = segments.iter().map(|segment| segment.at).min();
+        let end = segments
+            .iter()
+            .map(|segment| segment.at + segment.bytes.len())
+            .max();
+        let (Some(start), Some(end)) = (start, end) else {
+            return Ok(None);
+        };
+        let place = start / PAGE * PAGE..end.next_multiple_of(PAGE);
+        // One that is mostly holes would take more of the host than was uploaded.
+        if total < SMALL || place.len() > 2 * total + 2 * PAGE {
+            return Ok(None);
+        }
+        Ok(Some(Data { place, segments }))
+    }
+}
+
+/// The component, with empty segments in place of the active ones of its module of that number.
+fn without_data(bytes: &[u8], number: usize) -> Result<Vec<u8>, BinaryReaderError> {
+    let mut copier = Copier { modules: 0, number };
+    copier.component(bytes)
+}
+
+/// Copies section by section. What holds others is written anew, since its length changes.
+struct Copier {
+    /// Modules that have begun.
+    modules: usize,
+    /// The one to be changed.
+    number: usize,
+}
+
+/// Magic number, version and layer.
+const PREAMBLE: usize = 8;
+const CORE_MODULE: u8 = 1;
+const COMPONENT: u8 = 4;
+const DATA: u8 = 11;
+
+impl Copier {
+    fn component(&mut self, bytes: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
+        sections(bytes, |id, body| match id {
+            CORE_MODULE => Ok(Cow::Owned(self.module(body)?)),
+            COMPONENT => Ok(Cow::Owned(self.component(body)?)),
+            _ => Ok(Cow::Borrowed(body)),
+        })
+    }
+
+    fn module(&mut self, bytes: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
+        self.modules += 1;
+        if self.modules - 1 != self.number {
+            return Ok(bytes.to_vec());
+        }
+        sections(bytes, |id, body| match id {
+            DATA => Ok(Cow::Owned(emptied(body)?)),
+            _ => Ok(Cow::Borrowed(body)),
+        })
+    }
+}
+
+/// Copies a module or component with each section's body replaced by what `body` makes of it.
+fn sections<'a>(
+    bytes: &'a [u8],
+    mut body: impl FnMut(u8, &'a [u8]) -> Result<Cow<'a, [u8]>, BinaryReaderError>,
+) -> Result<Vec<u8>, BinaryReaderError> {
+    let mut reader = wasmparser::BinaryReader::new(bytes, 0);
+    let mut copy = reader.read_bytes(PREAMBLE)?.to_vec();
+    while !reader.eof() {
+        let id = reader.read_u8()?;
+        let length = reader.read_var_u32()?;
+        let new = body(id, reader.read_bytes(length as usize)?)?;
+        copy.push(id);
+        write_length(&mut copy, new.len());
+        copy.extend_from_slice(&new);
+    }
+    Ok(copy)
+}
+
+/// A data section whose active segments of the first memory are empty. Others stay.
+fn emptied(body: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
+    /// Active, of memory 0, at `i32.const 0`, of no bytes.
+    const EMPTY: [u8; 5] = [0x00, 0x41, 0x00, 0x0b, 0x00];
+    let section = wasmparser::DataSectionReader::new(wasmparser::BinaryReader::new(body, 0))?;
+    let mut copy = Vec::new();
+    write_length(&mut copy, section.count() as usize);
+    for segment in section {
+        let segment = segment?;
+        match segment.kind {
+            DataKind::Active { .. } => copy.extend_from_slice(&EMPTY),
+            DataKind::Passive => copy.extend_from_slice(&body[segment.range]),
+        }
+    }
+    Ok(copy)
+}
+
+/// An unsigned LEB128 number.
+fn write_length(to: &mut Vec<u8>, mut length: usize) {
+    loop {
+        let low = (length & 0x7f) as u8;
+        length >>= 7;
+        if length == 0 {
+            to.push(low);
+            return;
+        }
+        to.push(low | 0x80);
+    }
+}
