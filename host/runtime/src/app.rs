@@ -6,7 +6,6 @@ use http::Response;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use wasm_gw_protocol::{Environ, Exchange, ResponseLimits};
-use wasmtime_wasi::WasiCtx;
 
 use crate::account::Account;
 use crate::breaker::Breaker;
@@ -16,13 +15,13 @@ use crate::component::{self, ComponentError};
 use crate::config::{AppConfig, RuntimeConfig};
 use crate::engine::{Allocator, Engines};
 use crate::error::Failure;
-use crate::grants::GrantError;
+use crate::grants::{GrantError, Grants};
 use crate::guest::GatewayPre;
 use crate::guest::bindings::wasm_gw::gateway::types::RunFlags;
 use crate::guest::environ::GuestEnviron;
 use crate::guest::gateway;
 use crate::guest::input::{Input, RequestBody};
-use crate::guest_log::{GuestLog, GuestStream, Stream};
+use crate::guest_log::GuestLog;
 use crate::instance::{self, State};
 use crate::limits::InstanceLimits;
 use crate::memory::{AppMemory, Hold, Memory, Purse};
@@ -35,6 +34,7 @@ use crate::settle::Asked;
 use crate::system;
 use crate::ticker::{Ticker, Ticking};
 use crate::turn::Turn;
+use crate::wasi::{self, Wasi};
 
 /// What apps share: the slots that their instances live in, the threads that run them, the cache of
 /// compiled code. Cheap to clone.
@@ -143,6 +143,7 @@ struct AppInner {
     config: AppConfig,
     record: Arc<Record>,
     limits: Arc<InstanceLimits>,
+    grants: Arc<Grants>,
     pre: GatewayPre<State>,
     queue: Queue,
     compiled: CacheUse,
@@ -218,6 +219,7 @@ impl App {
                 breaker: Breaker::new(),
             }),
             limits: Arc::new(config.limits.clone()),
+            grants: Arc::new(config.grants.clone()),
             queue: Queue::new(config.concurrency, config.queue, config.queue_timeout),
             pre: loaded.pre,
             compiled: loaded.compiled,
@@ -320,6 +322,7 @@ impl App {
             request_id: asked.request_id.clone(),
             limits: Arc::clone(&app.limits),
             wasi,
+            grants: Arc::clone(&app.grants),
             log,
             exchange: Exchange::new(
                 asked.kind(),
@@ -350,7 +353,7 @@ impl App {
 
     /// What an instance needs of the system: its grants, which were there at load and may be no
     /// more, and the ticks that bound its time.
-    fn provide(&self, log: &GuestLog) -> Result<(WasiCtx, Ticking), String> {
+    fn provide(&self, log: &GuestLog) -> Result<(Wasi, Ticking), String> {
         let runtime = &self.0.runtime.0;
         let instances = runtime.instances;
         if runtime.ticker.live() >= instances {
@@ -358,7 +361,14 @@ impl App {
                 "no room in the pool: all {instances} instances of all apps together are in use"
             ));
         }
-        let wasi = self.wasi(log).map_err(|error| error.to_string())?;
+        let app = &*self.0;
+        let wasi = Wasi::new(wasi::Parts {
+            app: &app.record.name,
+            log,
+            grants: &app.grants,
+            random_bytes: app.limits.random_bytes,
+        })
+        .map_err(|error| error.to_string())?;
         let ticking = runtime
             .ticker
             .ticking()
@@ -373,20 +383,6 @@ impl App {
             flags |= RunFlags::MULTIPROCESS;
         }
         flags
-    }
-
-    fn wasi(&self, log: &GuestLog) -> Result<WasiCtx, GrantError> {
-        let mut wasi = WasiCtx::builder();
-        let stream = |stream| GuestStream {
-            log: log.clone(),
-            stream,
-        };
-        wasi.arg(&*self.0.record.name)
-            .stdout(stream(Stream::Stdout))
-            .stderr(stream(Stream::Stderr))
-            .max_random_size(self.0.limits.random_bytes);
-        self.0.config.grants.apply(&mut wasi)?;
-        Ok(wasi.build())
     }
 }
 

@@ -76,11 +76,8 @@ impl Grants {
         Ok(())
     }
 
-    /// Names the grants to WASI. Whatever is not named here the guest does not get.
-    pub(crate) fn apply(&self, wasi: &mut WasiCtxBuilder) -> Result<(), GrantError> {
-        for (name, value) in &self.env {
-            wasi.env(name, value);
-        }
+    /// Opens the folders for WASI. Whatever is not named here the guest does not get.
+    pub(crate) fn open_dirs(&self, wasi: &mut WasiCtxBuilder) -> Result<(), GrantError> {
         for dir in &self.dirs {
             let permissions = if dir.read_only {
                 FsPerms::ReadOnly
@@ -93,7 +90,6 @@ impl Grants {
                     cause: error.to_string(),
                 })?;
         }
-        wasi.allow_tcp(false).allow_udp(false);
         Ok(())
     }
 }

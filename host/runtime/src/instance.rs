@@ -7,15 +7,17 @@ use std::time::Duration;
 use wasm_gw_protocol::{BodyError, Exchange, RequestId, Send};
 use wasmtime::component::ResourceTable;
 use wasmtime::{CallHook, Engine, Store, UpdateDeadline};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use crate::clock::Clock;
 use crate::engine::WASM_STACK;
+use crate::grants::Grants;
 use crate::guest_log::GuestLog;
 use crate::limits::{HostBytes, InstanceLimits, Limiter};
 use crate::memory::{AppMemory, MemoryShort, Purse};
 use crate::output::{Gone, Output};
 use crate::turn::Turn;
+use crate::wasi::{self, Wasi};
 
 /// What the host knows of one request while its guest runs.
 pub(crate) struct State {
@@ -23,7 +25,8 @@ pub(crate) struct State {
     pub(crate) request_id: RequestId,
     pub(crate) limits: Arc<InstanceLimits>,
     pub(crate) table: ResourceTable,
-    pub(crate) wasi: WasiCtx,
+    wasi: Wasi,
+    grants: Arc<Grants>,
     pub(crate) log: GuestLog,
     pub(crate) clock: Arc<Clock>,
     pub(crate) exchange: Exchange,
@@ -43,6 +46,8 @@ pub(crate) struct State {
     handed_over: usize,
     /// The size of the table that has been paid for.
     handles_paid: usize,
+    /// Calls into the host since it was looked at.
+    calls_unpaid: usize,
     purse: Arc<Purse>,
     limiter: Limiter,
     turn: Arc<Turn>,
@@ -97,7 +102,8 @@ pub(crate) struct Parts {
     pub(crate) app: Arc<str>,
     pub(crate) request_id: RequestId,
     pub(crate) limits: Arc<InstanceLimits>,
-    pub(crate) wasi: WasiCtx,
+    pub(crate) wasi: Wasi,
+    pub(crate) grants: Arc<Grants>,
     pub(crate) log: GuestLog,
     pub(crate) exchange: Exchange,
     pub(crate) output: Output,
@@ -118,6 +124,7 @@ impl State {
             request_id: parts.request_id,
             table,
             wasi: parts.wasi,
+            grants: parts.grants,
             log: parts.log,
             clock: parts.clock,
             exchange: parts.exchange,
@@ -129,6 +136,7 @@ impl State {
             exited: false,
             handed_over: 0,
             handles_paid: 0,
+            calls_unpaid: 0,
             limiter: Limiter::new(&limits, Arc::clone(&parts.purse)),
             purse: parts.purse,
             turn: parts.turn,
@@ -179,7 +187,17 @@ impl State {
         Ok(())
     }
 
-    /// Pays for the handles that a call into the host has made, WASI's among them. The table reuses
+    /// A call into the host has come to its end. Now and then its handles are paid for.
+    fn called_host(&mut self) -> wasmtime::Result<()> {
+        self.calls_unpaid += 1;
+        if self.calls_unpaid < UNPAID {
+            return Ok(());
+        }
+        self.calls_unpaid = 0;
+        self.pay_for_handles()
+    }
+
+    /// Pays for the handles that calls into the host have made, WASI's among them. The table reuses
     /// what is free, so it has grown if a new one gets a number that was never there.
     fn pay_for_handles(&mut self) -> wasmtime::Result<()> {
         let probe = self.table.push(())?;
@@ -225,11 +243,20 @@ impl State {
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {
-            ctx: &mut self.wasi,
+            ctx: self.wasi.context(wasi::Parts {
+                app: &self.app,
+                log: &self.log,
+                grants: &self.grants,
+                random_bytes: self.limits.random_bytes,
+            }),
             table: &mut self.table,
         }
     }
 }
+
+/// How many calls into the host are paid for together. A call makes one handle, or one for each granted
+/// folder; [`OVERHEAD`] has room for those of so many.
+const UNPAID: usize = 16;
 
 /// What a handle takes of the host's memory, in bytes, beside what is charged for what is behind it.
 /// WASI's timers are the most costly.
@@ -263,7 +290,7 @@ pub(crate) fn store(engine: &Engine, parts: Parts) -> Store<State> {
         let state = context.data_mut();
         state.crossings.cross(hook, &state.turn);
         if let CallHook::ReturningFromHost = hook {
-            state.pay_for_handles()?;
+            state.called_host()?;
         }
         Ok(())
     });

@@ -50,6 +50,7 @@ mod split;
 mod system;
 mod ticker;
 mod turn;
+mod wasi;
 
 pub use app::{App, LoadError, Runtime, RuntimeError};
 pub use cache::CacheUse;

@@ -120,17 +120,18 @@ impl Guest {
         }
     }
 
-    /// One poll, measured.
-    fn step(&mut self, context: &mut Context<'_>) -> Step {
+    /// One poll, and the processor time it took.
+    fn step(&mut self, context: &mut Context<'_>) -> (Step, Duration) {
         let turn = &self.about.turn;
         turn.begin();
         let polled = self.future.as_mut().poll(context);
-        turn.end();
-        match polled {
+        let took = turn.end();
+        let step = match polled {
             Poll::Ready(()) => Step::Done,
             Poll::Pending if turn.is_over() => Step::TurnOver,
             Poll::Pending => Step::Waiting,
-        }
+        };
+        (step, took)
     }
 
     /// Whether it may have a turn on this thread, which is the server's.
@@ -140,17 +141,14 @@ impl Guest {
 
     /// One poll where the request arrived.
     fn step_in_place(&mut self, context: &mut Context<'_>) -> Step {
-        let before = self.about.turn.used();
-        let step = self.step(context);
-        let used = self.about.turn.used();
-        let took = used.saturating_sub(before);
+        let (step, took) = self.step(context);
         InPlace::count(took);
         if took > 2 * FIRST {
             self.about.account.overran(took);
         }
         match step {
             // One that wakes all the time uses its first turn up as well, in many pieces.
-            Step::Waiting if used >= FIRST => Step::TurnOver,
+            Step::Waiting if self.about.turn.used() >= FIRST => Step::TurnOver,
             step => step,
         }
     }
@@ -268,7 +266,7 @@ impl Future for Adopted {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        match self.0.step(context) {
+        match self.0.step(context).0 {
             Step::Done => return Poll::Ready(()),
             Step::Waiting => {}
             // To the end of the queue.

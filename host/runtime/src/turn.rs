@@ -2,8 +2,11 @@
 //!
 //! A request's task is polled by one thread at a time, now this one, then another. Each poll is
 //! measured by the clock of the thread it runs on, so that neither sleep nor the turns of others
-//! count. Whose turn comes next is in `scheduler.rs`.
+//! count. To ask that clock costs a call of the system, so a poll that is over before another thread can
+//! have had the processor is measured by the time that went by. Whose turn comes next is in
+//! `scheduler.rs`.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,8 +25,10 @@ pub(crate) struct Turn {
     born: Instant,
     /// What the polls that have ended took; the server's access log reads it.
     cpu: CpuTime,
-    /// Processor time of the polling thread when the poll in progress began, in nanoseconds.
+    /// When the poll in progress began, in nanoseconds after birth.
     began: AtomicU64,
+    /// Processor time of the polling thread then or shortly before, in nanoseconds.
+    base: AtomicU64,
     /// The guest has given up its turn and waits for the next.
     over: AtomicBool,
     /// Time spent in the queue for turns, in nanoseconds, but for the present stay.
@@ -45,6 +50,7 @@ impl Turn {
             born: Instant::now(),
             cpu,
             began: AtomicU64::new(0),
+            base: AtomicU64::new(0),
             over: AtomicBool::new(false),
             waited: AtomicU64::new(0),
             queued: AtomicU64::new(0),
@@ -53,19 +59,28 @@ impl Turn {
 
     /// A poll begins on this thread.
     pub(crate) fn begin(&self) {
+        let now = Instant::now();
         self.over.store(false, Ordering::Relaxed);
-        self.began.store(thread_cpu(), Ordering::Relaxed);
+        self.base.store(recent_cpu(now), Ordering::Relaxed);
+        self.began.store(self.age(now), Ordering::Relaxed);
     }
 
-    /// The poll ends.
-    pub(crate) fn end(&self) {
-        self.cpu.add(self.running());
+    /// The poll ends. Returns what it took.
+    pub(crate) fn end(&self) -> Duration {
+        let took = self.running();
+        self.cpu.add(took);
+        took
     }
 
     /// What the poll in progress on this thread has taken so far.
     pub(crate) fn running(&self) -> Duration {
-        let since = thread_cpu().saturating_sub(self.began.load(Ordering::Relaxed));
-        Duration::from_nanos(since)
+        let began = self.began.load(Ordering::Relaxed);
+        let passed = self.age(Instant::now()).saturating_sub(began);
+        if passed <= UNDISTURBED {
+            return Duration::from_nanos(passed);
+        }
+        let base = self.base.load(Ordering::Relaxed);
+        Duration::from_nanos(passed.min(thread_cpu().saturating_sub(base)))
     }
 
     /// The processor time of all polls that have ended.
@@ -144,6 +159,24 @@ impl Future for GiveUp {
             None => Poll::Ready(()),
         }
     }
+}
+
+/// No thread gets the processor for less, in nanoseconds: who has run on for no longer was not interrupted.
+const UNDISTURBED: u64 = 250_000;
+
+/// The processor time of this thread now, or as of [`UNDISTURBED`] ago at most, in nanoseconds.
+fn recent_cpu(now: Instant) -> u64 {
+    thread_local! {
+        static READ: Cell<Option<(Instant, u64)>> = const { Cell::new(None) };
+    }
+    if let Some((at, cpu)) = READ.get()
+        && now.saturating_duration_since(at).as_nanos() < u128::from(UNDISTURBED)
+    {
+        return cpu;
+    }
+    let cpu = thread_cpu();
+    READ.set(Some((now, cpu)));
+    cpu
 }
 
 /// The processor time of this thread, in nanoseconds.
