@@ -71,7 +71,7 @@ impl Runtime {
         let total = config.memory_total.unwrap_or_else(default_memory_total);
         let engines = Engines::new(&config, total);
         // Each app has an engine of its own, which would fail in the same way.
-        (engines.engine(None)).map_err(|error| RuntimeError(format!("{error:#}")))?;
+        (engines.engine()).map_err(|error| RuntimeError(format!("{error:#}")))?;
         let memory = Memory::new(total, engines.kept_memory());
         let cache = config.cache.and_then(|cache| match Cache::open(cache) {
             Ok(cache) => Some(cache),

@@ -12,7 +12,7 @@ use crate::engine::Engines;
 use crate::guest::{GatewayPre, State, add_to_linker};
 use crate::limits::InstanceLimits;
 use crate::slots::Image;
-use crate::split::{Split, split};
+use crate::split::{Data, split};
 
 /// The export that makes a component an application.
 const APP: &str = "wasm-gw:gateway/app@0.1.0";
@@ -154,18 +154,13 @@ pub(crate) fn load(
             allowed: MOST_INSTANCE_SIZE,
         });
     }
-    let (component, compiled) = match image(engines, &parts) {
-        Some(image) => {
-            let (component, compiled) = compiled(engines, cache, Some(image), &parts.code)?;
-            let needed = component.resources_required();
-            if needed.is_some_and(|needed| needed.num_memories == 1) {
-                (component, compiled)
-            } else {
-                // The module with the memory is instantiated more than once.
-                self::compiled(engines, cache, None, bytes)?
-            }
-        }
-        None => self::compiled(engines, cache, None, bytes)?,
+    let with_image = match &parts.data {
+        Some(data) => with_image(engines, cache, &parts.code, data)?,
+        None => None,
+    };
+    let (component, compiled) = match with_image {
+        Some(made) => made,
+        None => compiled(&engines.engine().map_err(invalid)?.0, cache, bytes)?,
     };
     let engine = component.engine();
     check_names(engine, &component)?;
@@ -178,30 +173,60 @@ pub(crate) fn load(
     })
 }
 
-/// What the memory of a component holds at first, if that is worth an image and there can be one.
-fn image(engines: &Engines, parts: &Split<'_>) -> Option<Image> {
-    let data = parts.data.as_ref().filter(|_| engines.have_images())?;
-    Image::new(data.place.clone(), &data.segments)
-        .inspect_err(|error| {
-            tracing::warn!("each request copies what its memory begins with: {error}");
-        })
-        .ok()
-}
-
-/// Compiles a component for an engine of its own.
-fn compiled(
+/// Compiles a component whose memory begins with an image, which is made meanwhile. None where that cannot
+/// be.
+fn with_image(
     engines: &Engines,
     cache: Option<&Cache>,
-    image: Option<Image>,
+    code: &[u8],
+    data: &Data<'_>,
+) -> Result<Option<(Component, CacheUse)>, ComponentError> {
+    let (engine, Some(slots)) = engines.engine().map_err(invalid)? else {
+        return Ok(None);
+    };
+    let (image, made) = std::thread::scope(|scope| {
+        let image = scope.spawn(|| Image::new(data.place.clone(), &data.segments));
+        let made = compiled(&engine, cache, code);
+        let image = image
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (image, made)
+    });
+    let made = made?;
+    let memories = made
+        .0
+        .resources_required()
+        .map(|needed| needed.num_memories);
+    if memories != Some(1) {
+        // The module with the memory is instantiated more than once.
+        return Ok(None);
+    }
+    match image {
+        Ok(image) => {
+            slots.begin_with(image);
+            Ok(Some(made))
+        }
+        Err(error) => {
+            tracing::warn!("each request copies what its memory begins with: {error}");
+            Ok(None)
+        }
+    }
+}
+
+fn compiled(
+    engine: &Engine,
+    cache: Option<&Cache>,
     code: &[u8],
 ) -> Result<(Component, CacheUse), ComponentError> {
-    let invalid = |error: wasmtime::Error| ComponentError::Invalid(format!("{error:#}"));
-    let engine = engines.engine(image).map_err(invalid)?;
     match cache {
-        Some(cache) => cache.load(&engine, code),
-        None => compile(&engine, code).map(|component| (component, CacheUse::None)),
+        Some(cache) => cache.load(engine, code),
+        None => compile(engine, code).map(|component| (component, CacheUse::None)),
     }
     .map_err(invalid)
+}
+
+fn invalid(error: wasmtime::Error) -> ComponentError {
+    ComponentError::Invalid(format!("{error:#}"))
 }
 
 fn link(engine: &Engine, component: &Component) -> Result<GatewayPre<State>, ComponentError> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
 use crate::config::{AllocatorChoice, RuntimeConfig};
-use crate::slots::{self, Image, Reset, Slots, Stock};
+use crate::slots::{self, Reset, Slots, Stock};
 use crate::system;
 
 /// The stack that WebAssembly may use in bytes, and that of the fiber around it.
@@ -112,12 +112,12 @@ impl Engines {
         &self.allocator
     }
 
-    /// An engine for an app whose memory begins with this image, if it has one.
+    /// An engine for an app, and the slots that its instances will live in, if there are any.
     ///
     /// # Errors
     ///
     /// wasmtime has no support for this processor.
-    pub(crate) fn engine(&self, image: Option<Image>) -> wasmtime::Result<Engine> {
+    pub(crate) fn engine(&self) -> wasmtime::Result<(Engine, Option<Slots>)> {
         let mut config = base_config();
         if self.is_cramped {
             // Memories must be small to begin with, and may move when they grow.
@@ -126,18 +126,13 @@ impl Engines {
                 .memory_reservation_for_growth(1 << 20)
                 .memory_guard_size(64 << 10);
         }
-        if let Some(stock) = &self.stock {
-            let slots: Arc<Slots> = Arc::new(stock.slots(image));
+        let slots = self.stock.as_ref().map(Stock::slots);
+        if let Some(slots) = &slots {
             config
-                .with_host_memory(Arc::clone(&slots) as _)
-                .with_host_stack(slots);
+                .with_host_memory(Arc::new(slots.clone()))
+                .with_host_stack(Arc::new(slots.clone()));
         }
-        Engine::new(&config)
-    }
-
-    /// Whether an app can have its memory's first contents as an image.
-    pub(crate) fn have_images(&self) -> bool {
-        self.stock.is_some()
+        Ok((Engine::new(&config)?, slots))
     }
 
     /// How many slots are kept now.

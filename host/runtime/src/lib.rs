@@ -60,8 +60,8 @@ pub use engine::Allocator;
 pub use grants::{DirGrant, DirGrantError, GrantError, Grants};
 pub use limits::InstanceLimits;
 pub use output::{ResponseAborted, ResponseBody};
-pub use slots::Reset;
 pub use service::{BoxError, MountTaken, Site};
+pub use slots::Reset;
 
 /// The name and version of this server, as guests see it in `SERVER_SOFTWARE`.
 pub const SERVER_SOFTWARE: &str = concat!("wasm-gw/", env!("CARGO_PKG_VERSION"));

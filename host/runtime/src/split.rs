@@ -139,8 +139,8 @@ impl<'a> Found<'a> {
 
     /// What can be taken out, and of which module.
     fn data(&self) -> Result<Option<(usize, Data<'a>)>, BinaryReaderError> {
-        let mut owners = (self.modules.iter().enumerate())
-            .filter(|(_, module)| !module.memories.is_empty());
+        let mut owners =
+            (self.modules.iter().enumerate()).filter(|(_, module)| !module.memories.is_empty());
         let (Some((number, module)), None) = (owners.next(), owners.next()) else {
             return Ok(None);
         };

@@ -8,8 +8,8 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use wasm_gw_protocol::Broken;
-use wasmtime::component::{Resource, ResourceAny};
 use wasmtime::Store;
+use wasmtime::component::{Resource, ResourceAny};
 
 use super::GatewayPre;
 use super::bindings::exports::wasm_gw::gateway::app::{Body, Guest};

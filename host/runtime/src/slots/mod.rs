@@ -21,19 +21,27 @@ mod space;
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, StackCreator, StackMemory};
 
-use crate::config::ResetChoice;
 pub(crate) use self::image::{Image, Segment};
 use self::pagemap::Pagemap;
 use self::shelf::Shelf;
 use self::space::Space;
+use crate::config::ResetChoice;
 
 /// What a slot keeps of a memory for the next one, in bytes: as much as is written over between two
 /// requests rather than given back to the system.
 pub(crate) const KEPT: usize = 2 << 20;
+
+/// Up to so many bytes are written over without a look at them. Where there are more, those that nobody has
+/// changed since the last time are told from the others: one request that touches much would otherwise
+/// make all that follow it in its slot pay for it.
+const UNSEEN: usize = 128 << 10;
+
+/// A page, however large the system makes them: comparing with it is many times faster than a loop.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// How the memory of an instance that has ended is made new. Its `Display` is for the log at start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,20 +111,28 @@ impl Stock {
         self.0.memories.len()
     }
 
-    /// The slots of an app whose memory begins with this image, if it has one.
-    pub(crate) fn slots(&self, image: Option<Image>) -> Slots {
+    /// The slots of one app.
+    pub(crate) fn slots(&self) -> Slots {
         Slots {
             stock: Arc::clone(&self.0),
-            image: image.map(Arc::new),
+            image: Arc::default(),
         }
     }
 }
 
-/// Where the instances of one app live.
+/// Where the instances of one app live. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Slots {
     stock: Arc<Shared>,
-    image: Option<Arc<Image>>,
+    image: Arc<OnceLock<Arc<Image>>>,
+}
+
+impl Slots {
+    /// What the memory of each instance from now on begins with. It can be set once.
+    pub(crate) fn begin_with(&self, image: Image) {
+        let set = self.image.set(Arc::new(image));
+        debug_assert!(set.is_ok(), "an app has one image");
+    }
 }
 
 /// Room for one memory. What is not open holds nothing.
@@ -155,6 +171,46 @@ impl Slot {
         Ok(())
     }
 
+    /// Writes over those pages of a part that are not what they were at first, and tells the others.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Slot::restore`].
+    #[expect(unsafe_code, reason = "what a guest has written must go")]
+    unsafe fn restore_changed(&mut self, part: Range<usize>, unchanged: &mut Vec<Range<usize>>) {
+        let page = rustix::param::page_size();
+        for start in part.step_by(page) {
+            let page = start..start + page;
+            // SAFETY: as the caller says.
+            if unsafe { self.is_as_at_first(&page) } {
+                match unchanged.last_mut() {
+                    Some(last) if last.end == page.start => last.end = page.end,
+                    _ => unchanged.push(page),
+                }
+            } else {
+                // SAFETY: as the caller says.
+                unsafe { self.restore(page) }
+            }
+        }
+    }
+
+    /// Whether a page is what it was at first. An image consists of whole pages.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Slot::restore`].
+    #[expect(unsafe_code, reason = "what a guest has written must go")]
+    unsafe fn is_as_at_first(&self, page: &Range<usize>) -> bool {
+        // SAFETY: as the caller says.
+        let now = unsafe { self.space.read(page.clone()) };
+        match &self.image {
+            Some(image) if image.place().start <= page.start && page.end <= image.place().end => {
+                now == image.bytes(page)
+            }
+            _ => now == &ZEROS[..now.len()],
+        }
+    }
+
     /// Writes over a part what was there at first.
     ///
     /// # Safety
@@ -173,7 +229,9 @@ impl Slot {
         // SAFETY: as the caller says; all three are parts of the part.
         unsafe {
             self.space.zero(part.start..begin);
-            self.space.write(begin, image.bytes(&(begin..end)));
+            if begin < end {
+                self.space.write(begin, image.bytes(&(begin..end)));
+            }
             self.space.zero(end..part.end);
         }
     }
@@ -189,14 +247,28 @@ impl Shared {
         let rest = match &self.pagemap {
             Some(pagemap) => {
                 let start = slot.space.start().as_ptr() as usize;
+                let mut seen = 0;
+                let mut unchanged = Vec::new();
                 let told = pagemap.scan(start..start + minimum, KEPT, |region| {
+                    let region = region.start - start..region.end - start;
+                    seen += region.len();
                     #[expect(unsafe_code, reason = "what a guest has written must go")]
                     // SAFETY: the region is within `minimum`, so it is open, and the instance that used
                     // it is gone: its memory is being dropped.
                     unsafe {
-                        slot.restore(region.start - start..region.end - start);
+                        if seen <= UNSEEN {
+                            slot.restore(region);
+                        } else {
+                            slot.restore_changed(region, &mut unchanged);
+                        }
                     }
                 })?;
+                let idle: usize = unchanged.iter().map(Range::len).sum();
+                if idle > UNSEEN {
+                    for part in unchanged {
+                        slot.space.give_back(part)?;
+                    }
+                }
                 told - start
             }
             // All of the image would have to be copied; mapping it again where it is used costs less.
@@ -243,7 +315,7 @@ unsafe impl MemoryCreator for Slots {
         if ty.is_shared() || minimum > size || !minimum.is_multiple_of(page) {
             return Err("a memory of a kind that this server has no room for".to_owned());
         }
-        let image = self.image.as_ref();
+        let image = self.image.get();
         if image.is_some_and(|image| image.place().end > minimum) {
             return Err("a memory that is smaller than what it begins with".to_owned());
         }
@@ -305,7 +377,9 @@ unsafe impl LinearMemory for Memory {
         let slot = self.slot.as_mut();
         let slot = slot.expect("it has its slot until it is dropped");
         if size > slot.space.size() {
-            return Err(wasmtime::Error::msg("a memory cannot be larger than its slot"));
+            return Err(wasmtime::Error::msg(
+                "a memory cannot be larger than its slot",
+            ));
         }
         if size > slot.open {
             slot.space.open(slot.open..size)?;
@@ -397,3 +471,6 @@ impl Drop for Stack {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,10 @@ impl Space {
     /// The system's: its address space or the number of its mappings is used up.
     pub(super) fn reserve(size: usize, guard: usize) -> io::Result<Self> {
         let page = rustix::param::page_size();
-        assert!(size.is_multiple_of(page) && guard.is_multiple_of(page), "whole pages");
+        assert!(
+            size.is_multiple_of(page) && guard.is_multiple_of(page),
+            "whole pages"
+        );
         let all = guard
             .checked_mul(2)
             .and_then(|guards| guards.checked_add(size))

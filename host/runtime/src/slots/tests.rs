@@ -1,0 +1,216 @@
+//! Slots as wasmtime uses them: what one memory leaves behind, the next must not find.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::*;
+
+const PAGE: usize = 64 << 10;
+const SIZE: usize = 4 << 30;
+const GUARD: usize = 1 << 20;
+
+fn memory(slots: &Slots, pages: usize) -> Box<dyn LinearMemory> {
+    let ty = MemoryType::new(u32::try_from(pages).unwrap(), None);
+    slots
+        .new_memory(ty, pages * PAGE, None, Some(SIZE), GUARD)
+        .unwrap()
+}
+
+#[expect(unsafe_code, reason = "a guest would use the memory")]
+fn bytes(memory: &mut dyn LinearMemory) -> &mut [u8] {
+    // SAFETY: `byte_size` bytes are open, and the memory is borrowed for as long as they are.
+    unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), memory.byte_size()) }
+}
+
+/// 300 KiB that are nowhere zero, at 128 KiB, with a gap of zeros behind the first part.
+fn image() -> (Image, Vec<u8>) {
+    let data: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8 + 1).collect();
+    let (first, second) = data.split_at(70_001);
+    let segments = [
+        Segment {
+            at: 2 * PAGE,
+            bytes: first,
+        },
+        Segment {
+            at: 4 * PAGE + 17,
+            bytes: second,
+        },
+    ];
+    let mut expected = vec![0; 8 * PAGE];
+    for segment in segments {
+        expected[segment.at..segment.at + segment.bytes.len()].copy_from_slice(segment.bytes);
+    }
+    (Image::new(2 * PAGE..7 * PAGE, &segments).unwrap(), expected)
+}
+
+/// A guest that writes to as many pages as `spread` says, after it has found all as new.
+fn use_once(slots: &Slots, expected: &[u8], grow_to: usize, spread: usize) {
+    let mut memory = memory(slots, expected.len() / PAGE);
+    assert!(bytes(&mut *memory) == expected, "not as new");
+    memory.grow_to(grow_to * PAGE).unwrap();
+    let bytes = bytes(&mut *memory);
+    assert!(
+        bytes[expected.len()..].iter().all(|&byte| byte == 0),
+        "not as new above"
+    );
+    for place in (0..bytes.len()).step_by(spread) {
+        bytes[place] = 0xee;
+    }
+}
+
+fn beginning_with(stock: &Stock, image: Image) -> Slots {
+    let slots = stock.slots();
+    slots.begin_with(image);
+    slots
+}
+
+const BOTH: [ResetChoice; 2] = [ResetChoice::Auto, ResetChoice::Overwrite];
+
+#[test]
+fn each_memory_is_as_new_however_much_the_last_one_wrote() {
+    for choice in BOTH {
+        let stock = Stock::new(4, 1, choice);
+        let (image, furnished) = image();
+        let (plain, imaged) = (stock.slots(), beginning_with(&stock, image));
+        for spread in [1, 4096, 5000, 100_000, 1_000_000] {
+            for grow_to in [8, 9, 64] {
+                use_once(&imaged, &furnished, grow_to, spread);
+                use_once(&plain, &vec![0; 8 * PAGE], grow_to, spread);
+                // Larger than what is kept, and smaller than the others.
+                use_once(&plain, &vec![0; 80 * PAGE], 80 + grow_to, spread);
+                use_once(&plain, &vec![0; PAGE], grow_to, spread);
+            }
+        }
+        assert!(stock.kept() > 0);
+    }
+}
+
+#[test]
+fn what_is_kept_is_bounded_and_used_again() {
+    let stock = Stock::new(2, 1, ResetChoice::Auto);
+    let slots = stock.slots();
+    let three: Vec<_> = (0..3).map(|_| memory(&slots, 1)).collect();
+    assert_eq!(stock.kept(), 0);
+    drop(three);
+    assert_eq!(stock.kept(), 2);
+    let one = memory(&slots, 1);
+    assert_eq!(stock.kept(), 1);
+    drop(one);
+    assert_eq!(stock.kept(), 2);
+}
+
+#[test]
+fn a_memory_does_not_grow_beyond_its_slot() {
+    let slots = Stock::new(1, 1, ResetChoice::Auto).slots();
+    let mut memory = memory(&slots, 1);
+    assert!(memory.grow_to(SIZE + PAGE).is_err());
+    assert_eq!(memory.byte_size(), PAGE);
+}
+
+#[test]
+fn a_stack_is_within_its_guard() {
+    let slots = Stock::new(1, 1, ResetChoice::Auto).slots();
+    let stack = slots.new_stack(100_000, false).unwrap();
+    let range = stack.range();
+    assert!(range.len() >= 100_000 && range.len().is_multiple_of(4096));
+    assert_eq!(stack.top() as usize, range.end);
+    assert_eq!(stack.guard_range().end as usize, range.start);
+    assert!(!stack.guard_range().is_empty());
+}
+
+/// Attacks the scan: what a guest has written is swapped out when its instance ends.
+#[test]
+#[ignore = "only root can turn swap on: cargo test -p wasm-gw-runtime -- --ignored swapped"]
+fn a_page_that_is_swapped_out_is_not_missed() {
+    struct Swap(tempfile::TempDir);
+    impl Drop for Swap {
+        fn drop(&mut self) {
+            run("swapoff", &self.0);
+        }
+    }
+    fn run(program: &str, dir: &tempfile::TempDir) {
+        let mut command = std::process::Command::new(program);
+        assert!(
+            command
+                .arg(dir.path().join("swap"))
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let swap = std::fs::File::create(dir.path().join("swap")).unwrap();
+    rustix::fs::fchmod(&swap, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    std::io::Write::write_all(&mut &swap, &vec![0; 32 << 20]).unwrap();
+    run("mkswap", &dir);
+    run("swapon", &dir);
+    let _swap = Swap(dir);
+
+    let stock = Stock::new(4, 1, ResetChoice::Auto);
+    assert_eq!(stock.reset(), Reset::Scan);
+    let (image, furnished) = image();
+    let zeros = vec![0; 16 * PAGE];
+    let mut swapped = 0;
+    for (slots, expected) in [
+        (stock.slots(), zeros),
+        (beginning_with(&stock, image), furnished),
+    ] {
+        for _ in 0..20 {
+            let mut memory = memory(&slots, expected.len() / PAGE);
+            assert!(bytes(&mut *memory) == expected, "not as new");
+            bytes(&mut *memory).fill(0xee);
+            let (start, length) = (memory.as_ptr().cast(), memory.byte_size());
+            #[expect(unsafe_code, reason = "the kernel is asked to swap a memory out")]
+            // SAFETY: it stays what it is, wherever it is kept.
+            unsafe {
+                rustix::mm::madvise(start, length, rustix::mm::Advice::LinuxPageOut).unwrap();
+            }
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmSwap:"));
+            let kib = line.and_then(|line| line.split_whitespace().next());
+            swapped = swapped.max(kib.unwrap().parse::<usize>().unwrap());
+        }
+    }
+    assert!(swapped > 512, "only {swapped} KiB were swapped out");
+}
+
+/// Attacks the scan: the kernel moves all pages about, again and again, while slots are made new.
+#[test]
+#[ignore = "only root can make the kernel move pages: cargo test -p wasm-gw-runtime -- --ignored moves"]
+fn a_page_that_the_kernel_moves_is_not_missed() {
+    /// Also when an assertion fails.
+    struct Stop<'a>(&'a AtomicBool);
+    impl Drop for Stop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let stop = AtomicBool::new(false);
+    let stock = Stock::new(4, 2, ResetChoice::Auto);
+    assert_eq!(stock.reset(), Reset::Scan);
+    let (image, furnished) = image();
+    let (plain, imaged) = (stock.slots(), beginning_with(&stock, image));
+    let moved = || {
+        let text = std::fs::read_to_string("/proc/vmstat").unwrap();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("pgmigrate_success "));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    let before = moved();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                std::fs::write("/proc/sys/vm/compact_memory", "1").unwrap();
+            }
+        });
+        let _stop = Stop(&stop);
+        let begun = std::time::Instant::now();
+        let mut rounds = 0;
+        while begun.elapsed().as_secs() < 20 {
+            use_once(&imaged, &furnished, 8, 4096);
+            use_once(&plain, &vec![0; 16 * PAGE], 16, 4096);
+            rounds += 1;
+        }
+        assert!(moved() > before, "nothing was moved in {rounds} rounds");
+    });
+}
