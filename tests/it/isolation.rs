@@ -2,8 +2,10 @@
 //! runs, and a log that it can write to but not forge (S4, S16, S23, S24, 2.1).
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use wasm_gw_runtime::DirGrant;
+use tokio::task::JoinSet;
+use wasm_gw_runtime::{AllocatorChoice, DirGrant, ResetChoice, Runtime, RuntimeConfig};
 use wasm_gw_tests::{Response, TestApp, TestServer, log};
 
 #[tokio::test]
@@ -22,6 +24,51 @@ async fn no_byte_of_an_earlier_instance_is_seen() {
     for mib in [4, 1, 16, 4] {
         let response = server.get(&format!("/?mib={mib}")).await;
         assert_eq!(response.expect(200).text(), "0\n");
+    }
+}
+
+/// Every way to make memory new.
+fn ways() -> [RuntimeConfig; 3] {
+    let config = RuntimeConfig::default;
+    [
+        config(),
+        RuntimeConfig {
+            reset: ResetChoice::Overwrite,
+            ..config()
+        },
+        RuntimeConfig {
+            allocator: AllocatorChoice::OnDemand,
+            ..config()
+        },
+    ]
+}
+
+#[tokio::test]
+async fn s4_what_a_memory_begins_with_is_as_new_for_each_request() {
+    for config in ways() {
+        let runtime = Runtime::new(config).unwrap();
+        let way = runtime.allocator().to_string();
+        let server = TestApp::of("data_residue")
+            .and("/other", "memory_residue")
+            .in_runtime(runtime)
+            .serve()
+            .await;
+        let (server, way) = (Arc::new(server), Arc::new(way));
+        // Many slots, used by two apps in turns, by requests that leave different things behind.
+        let mut clients = JoinSet::new();
+        for number in 0..48 {
+            let (server, way) = (Arc::clone(&server), Arc::clone(&way));
+            clients.spawn(async move {
+                for turn in 0..4 {
+                    let mib = [1, 0, 8, 3][(number + turn) % 4];
+                    let path = ["/", "/", "/other"][(number + turn) % 3];
+                    let response = server.get(&format!("{path}?mib={mib}")).await;
+                    let text = response.expect(200).text();
+                    assert_eq!(text, "0\n", "{path}?mib={mib}, {way}");
+                }
+            });
+        }
+        clients.join_all().await;
     }
 }
 

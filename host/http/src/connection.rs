@@ -104,6 +104,10 @@ pub(crate) async fn serve<S, B>(
                     }
                 }
             }
+            if connection.is_write_deferred() {
+                // An answer that is ready goes out before anything is made of the client's leaving.
+                return Poll::Pending;
+            }
             let glance = connection.glance();
             if glance.in_exchange && left.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(End::Left);

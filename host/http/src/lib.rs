@@ -90,7 +90,7 @@ pub use crate::body::RequestBody;
 pub use crate::config::HttpConfig;
 pub use crate::shutdown::Drained;
 
-use crate::exchange::Connection;
+use crate::exchange::{Busy, Connection};
 use crate::listener::{Bound, Listeners};
 use crate::shutdown::Drain;
 
@@ -179,6 +179,7 @@ impl Server {
         let protocol = Arc::new(connection::protocol(&config));
         let config = Arc::new(config);
         let drain = Drain::new();
+        let busy = Busy::default();
 
         let mut shutdown = pin!(shutdown);
         loop {
@@ -193,7 +194,7 @@ impl Server {
                 () = &mut shutdown => break,
                 accepted = accept => accepted,
             };
-            let connection = Connection::new(Arc::clone(&config), info, log.clone());
+            let connection = Connection::new(Arc::clone(&config), info, log.clone(), busy.clone());
             let serving = connection::serve(
                 socket,
                 connection,

@@ -326,7 +326,12 @@ mod tests {
             local: Endpoint::Unix,
             remote: Endpoint::Unix,
         };
-        let connection = Connection::new(Arc::new(HttpConfig::default()), info, None);
+        let connection = Connection::new(
+            Arc::new(HttpConfig::default()),
+            info,
+            None,
+            crate::exchange::Busy::default(),
+        );
         let (request, ()) = http::Request::new(()).into_parts();
         let id = RequestId::from_bits(1);
         connection.begin(&request, &id, &CpuTime::default(), false);

@@ -6,9 +6,10 @@
 //! has the ends a connection can come to. The times are kept in `connection.rs`.
 
 use std::cell::RefCell;
+use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -224,6 +225,12 @@ impl hyper::rt::Write for Stream {
         if self.connection.is_refusal(|| status_of(bytes)) {
             // Swallowed: the driver answers in its place.
             return Poll::Ready(Ok(bytes.len()));
+        }
+        if self.connection.defers_write() {
+            // Comes back when all others that are ready have had their turn.
+            let others = pin!(tokio::task::yield_now());
+            let _ = others.poll(cx);
+            return Poll::Pending;
         }
         let result = self.socket.poll_write(cx, bytes);
         match &result {

@@ -20,6 +20,13 @@ use crate::metrics::Counted;
 #[derive(Debug)]
 pub(crate) struct Gone;
 
+/// So many small blocks may be on their way to the server at once: it writes those that it finds together
+/// with one call of the system. A larger one goes alone.
+const ROOM: usize = 16;
+
+/// In bytes.
+const SMALL: usize = 4 << 10;
+
 /// The guest's end.
 pub(crate) enum Output {
     /// The head is not out yet.
@@ -67,15 +74,20 @@ impl Output {
         let Output::Streaming { blocks, .. } = self else {
             return Ok(());
         };
+        let room = if block.len() <= SMALL { 1 } else { ROOM };
         // Room at once is the common case, and then the clock need not stand.
-        match blocks.try_send(block) {
-            Ok(()) => Ok(()),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(Gone),
-            Err(mpsc::error::TrySendError::Full(block)) => {
+        let mut permits = match blocks.try_reserve_many(room) {
+            Ok(permits) => permits,
+            Err(mpsc::error::TrySendError::Closed(())) => return Err(Gone),
+            Err(mpsc::error::TrySendError::Full(())) => {
                 let _waiting = clock.pause();
-                blocks.send(block).await.map_err(|_| Gone)
+                blocks.reserve_many(room).await.map_err(|_| Gone)?
             }
+        };
+        if let Some(permit) = permits.next() {
+            permit.send(block);
         }
+        Ok(())
     }
 
     /// Sends the last of a response. A response that is whole by now goes out in one piece.
@@ -118,7 +130,7 @@ impl Output {
     }
 
     fn start(&mut self, head: Head) -> Result<(), Gone> {
-        let (blocks, receiver) = mpsc::channel(1);
+        let (blocks, receiver) = mpsc::channel(ROOM);
         let whole = Arc::new(AtomicBool::new(false));
         let body = ResponseBody::of(match head.length {
             Length::None => Inner::Whole(Bytes::new()),
