@@ -144,7 +144,7 @@ impl Metrics {
             ),
             committed: gauge(
                 "memory_committed_bytes",
-                "Memory of instances, warm slots and what guests make the host keep.",
+                "Memory of instances, kept slots and what guests make the host keep.",
             ),
             budget: gauge("memory_budget_bytes", "The most that may be committed."),
             run_queue: gauge(

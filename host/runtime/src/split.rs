@@ -333,3 +333,120 @@ fn write_length(to: &mut Vec<u8>, mut length: usize) {
         to.push(low | 0x80);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn section(id: u8, body: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![id];
+        write_length(&mut bytes, body.len());
+        bytes.extend_from_slice(body);
+        bytes
+    }
+
+    /// An active segment at `i32.const at`.
+    fn active(at: u32, data: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0x00, 0x41];
+        // Signed LEB128: a last byte whose bit 6 is not set.
+        let mut left = at;
+        while left >= 0x40 {
+            bytes.push((left & 0x7f) as u8 | 0x80);
+            left >>= 7;
+        }
+        bytes.extend([left as u8, 0x0b]);
+        write_length(&mut bytes, data.len());
+        bytes.extend_from_slice(data);
+        bytes
+    }
+
+    fn passive(data: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0x01];
+        write_length(&mut bytes, data.len());
+        bytes.extend_from_slice(data);
+        bytes
+    }
+
+    /// A module with a memory of so many pages and these segments.
+    fn module(pages: u8, segments: &[Vec<u8>]) -> Vec<u8> {
+        let mut data = vec![segments.len() as u8];
+        data.extend(segments.concat());
+        let mut bytes = b"\0asm\x01\0\0\0".to_vec();
+        bytes.extend(section(5, &[1, 0, pages]));
+        bytes.extend(section(DATA, &data));
+        bytes
+    }
+
+    fn component(modules: &[Vec<u8>]) -> Vec<u8> {
+        let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+        for module in modules {
+            bytes.extend(section(CORE_MODULE, module));
+        }
+        bytes
+    }
+
+    fn large(byte: u8) -> Vec<u8> {
+        vec![byte; SMALL]
+    }
+
+    #[test]
+    fn segments_are_taken_out_and_leave_empty_ones() {
+        let data = [
+            active(70_000, &large(7)),
+            passive(b"stays"),
+            active(10, b"low"),
+        ];
+        let whole = component(&[module(4, &data)]);
+        let found = split(&whole).unwrap();
+        let taken = found.data.unwrap();
+        assert_eq!(taken.place, 0..3 * PAGE);
+        let places: Vec<_> = taken.segments.iter().map(|segment| segment.at).collect();
+        assert_eq!(places, [70_000, 10]);
+        assert_eq!(taken.segments[1].bytes, b"low");
+        let emptied = [active(0, b""), passive(b"stays"), active(0, b"")];
+        assert_eq!(*found.code, *component(&[module(4, &emptied)]));
+    }
+
+    #[test]
+    fn a_component_within_a_component_is_looked_into() {
+        let inner = component(&[module(2, &[active(0, &large(1))])]);
+        let mut outer = b"\0asm\x0d\0\x01\0".to_vec();
+        outer.extend(section(COMPONENT, &inner));
+        let found = split(&outer).unwrap();
+        assert!(found.data.is_some());
+        assert!(found.code.len() < outer.len() - SMALL);
+        assert!(split(&found.code).unwrap().data.is_none());
+    }
+
+    #[test]
+    fn what_is_not_plain_stays_as_it_is() {
+        let stays = |what: &str, whole: Vec<u8>| {
+            let found = split(&whole).unwrap();
+            assert!(found.data.is_none(), "{what}");
+            assert_eq!(*found.code, *whole, "{what}");
+        };
+        let two = module(2, &[active(0, &large(1))]);
+        stays("two memories", component(&[two.clone(), two]));
+        stays("little", component(&[module(2, &[active(0, b"little")])]));
+        let beyond = active(2 * 65_536 - 10, &large(1));
+        stays("beyond the memory", component(&[module(2, &[beyond])]));
+        let far = [active(0, &large(1)), active(100 * 65_536, b"far")];
+        stays("mostly holes", component(&[module(101, &far)]));
+        let mut global = active(0, &large(1));
+        // `global.get 0`
+        global[1] = 0x23;
+        stays("not constant", component(&[module(2, &[global])]));
+        let mut other = vec![0x02, 0x01, 0x41, 0x00, 0x0b];
+        write_length(&mut other, SMALL);
+        other.extend(large(1));
+        stays("another memory", component(&[module(2, &[other])]));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error() {
+        let whole = component(&[module(2, &[active(0, &large(1))])]);
+        for length in [9, 30, whole.len() - 1] {
+            assert!(split(&whole[..length]).is_err(), "{length}");
+        }
+    }
+}
