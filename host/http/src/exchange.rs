@@ -274,9 +274,12 @@ impl Connection {
 
     /// Whether what hyper is about to write should wait until all that is ready to run has run: answers that
     /// leave together cost the system, and a client of many connections, far less than answers that each
-    /// wake somebody up. It waits once, and not where there is nothing to wait for.
+    /// wake somebody up. It waits once, and not where there is nothing to wait for. Nor while the request's
+    /// body is not read: hyper ends some of these connections without another attempt to write.
     pub(crate) fn defers_write(&self) -> bool {
-        let defers = !self.is_write_deferred() && self.busy.is_shared();
+        let defers = !self.is_write_deferred()
+            && self.busy.is_shared()
+            && self.lock().body == RequestBodyState::Read;
         self.write_deferred.store(defers, Ordering::Relaxed);
         defers
     }

@@ -46,8 +46,6 @@ pub(crate) struct State {
     handed_over: usize,
     /// The size of the table that has been paid for.
     handles_paid: usize,
-    /// Calls into the host since it was looked at.
-    calls_unpaid: usize,
     purse: Arc<Purse>,
     limiter: Limiter,
     turn: Arc<Turn>,
@@ -136,7 +134,6 @@ impl State {
             exited: false,
             handed_over: 0,
             handles_paid: 0,
-            calls_unpaid: 0,
             limiter: Limiter::new(&limits, Arc::clone(&parts.purse)),
             purse: parts.purse,
             turn: parts.turn,
@@ -187,17 +184,7 @@ impl State {
         Ok(())
     }
 
-    /// A call into the host has come to its end. Now and then its handles are paid for.
-    fn called_host(&mut self) -> wasmtime::Result<()> {
-        self.calls_unpaid += 1;
-        if self.calls_unpaid < UNPAID {
-            return Ok(());
-        }
-        self.calls_unpaid = 0;
-        self.pay_for_handles()
-    }
-
-    /// Pays for the handles that calls into the host have made, WASI's among them. The table reuses
+    /// Pays for the handles that a call into the host has made, WASI's among them. The table reuses
     /// what is free, so it has grown if a new one gets a number that was never there.
     fn pay_for_handles(&mut self) -> wasmtime::Result<()> {
         let probe = self.table.push(())?;
@@ -254,10 +241,6 @@ impl WasiView for State {
     }
 }
 
-/// How many calls into the host are paid for together. A call makes one handle, or one for each granted
-/// folder; [`OVERHEAD`] has room for those of so many.
-const UNPAID: usize = 16;
-
 /// What a handle takes of the host's memory, in bytes, beside what is charged for what is behind it.
 /// WASI's timers are the most costly.
 const HANDLE: usize = 384;
@@ -290,7 +273,7 @@ pub(crate) fn store(engine: &Engine, parts: Parts) -> Store<State> {
         let state = context.data_mut();
         state.crossings.cross(hook, &state.turn);
         if let CallHook::ReturningFromHost = hook {
-            state.called_host()?;
+            state.pay_for_handles()?;
         }
         Ok(())
     });

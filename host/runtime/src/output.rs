@@ -21,11 +21,10 @@ use crate::metrics::Counted;
 pub(crate) struct Gone;
 
 /// So many small blocks may be on their way to the server at once: it writes those that it finds together
-/// with one call of the system. A larger one goes alone.
+/// with one call of the system. A block takes a place for each so many bytes of it, so that together
+/// they are no more than one that is paid for with the instance; a large one goes alone.
 const ROOM: usize = 16;
-
-/// In bytes.
-const SMALL: usize = 4 << 10;
+const PART: usize = 256;
 
 /// The guest's end.
 pub(crate) enum Output {
@@ -74,7 +73,7 @@ impl Output {
         let Output::Streaming { blocks, .. } = self else {
             return Ok(());
         };
-        let room = if block.len() <= SMALL { 1 } else { ROOM };
+        let room = block.len().div_ceil(PART).clamp(1, ROOM);
         // Room at once is the common case, and then the clock need not stand.
         let mut permits = match blocks.try_reserve_many(room) {
             Ok(permits) => permits,

@@ -7,10 +7,13 @@
 //! stays as it is, and is copied.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ops::Range;
 
 use wasmparser::{
-    BinaryReaderError, DataKind, Encoding, Instance, MemoryType, Operator, Parser, Payload,
+    BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance,
+    ComponentOuterAliasKind, ComponentTypeRef, DataKind, ElementItems, ElementKind, Encoding,
+    Instance, MemoryType, Operator, Parser, Payload,
 };
 
 use crate::slots::Segment;
@@ -20,6 +23,13 @@ const SMALL: usize = 64 << 10;
 
 /// The host's pages, and those of a memory, are multiples of it.
 const PAGE: usize = 64 << 10;
+
+/// Components deeper within each other than people's tools make them are left as they are: copying goes
+/// level by level.
+const DEEPEST: usize = 16;
+
+/// How many modules an instance can consist of, by [`InstanceLimits::parts`](crate::InstanceLimits::parts).
+const MOST_PARTS: usize = 200;
 
 /// A component, taken apart.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,9 +76,18 @@ pub(crate) fn split(bytes: &[u8]) -> Result<Split<'_>, BinaryReaderError> {
 #[derive(Default)]
 struct Found<'a> {
     modules: Vec<Module<'a>>,
-    components: usize,
-    module_instances: usize,
-    component_instances: usize,
+    /// So many components are within each other at most.
+    depth: usize,
+    /// Something may be instantiated more than once.
+    repeats: bool,
+}
+
+/// What one component has instantiated, by index.
+#[derive(Default)]
+struct Scope {
+    is_module: bool,
+    modules: HashSet<u32>,
+    components: HashSet<u32>,
 }
 
 #[derive(Default)]
@@ -83,43 +102,44 @@ struct Module<'a> {
 impl<'a> Found<'a> {
     fn of(bytes: &'a [u8]) -> Result<Self, BinaryReaderError> {
         let mut found = Self::default();
-        // Whether each part that has begun and not ended is a module.
-        let mut within: Vec<bool> = Vec::new();
+        // What has begun and not ended.
+        let mut within: Vec<Scope> = Vec::new();
         for payload in Parser::new(0).parse_all(bytes) {
             let payload = payload?;
             match &payload {
                 Payload::Version { encoding, .. } => {
-                    within.push(*encoding == Encoding::Module);
-                    match encoding {
-                        Encoding::Module => found.modules.push(Module::default()),
-                        Encoding::Component => found.components += 1,
+                    let is_module = *encoding == Encoding::Module;
+                    if is_module {
+                        found.modules.push(Module::default());
                     }
+                    within.push(Scope {
+                        is_module,
+                        ..Scope::default()
+                    });
+                    found.depth = found.depth.max(within.len());
                 }
                 Payload::End(_) => {
                     within.pop();
                 }
-                Payload::InstanceSection(instances) => {
-                    for instance in instances.clone() {
-                        if let Instance::Instantiate { .. } = instance? {
-                            found.module_instances += 1;
-                        }
-                    }
+                _ => {
+                    let again = match within.last_mut() {
+                        Some(scope) => scope.instantiates_again(&payload)?,
+                        None => false,
+                    };
+                    found.repeats |= again;
                 }
-                Payload::ComponentInstanceSection(instances) => {
-                    found.component_instances += instances.count() as usize;
-                }
-                _ => {}
             }
-            if let (Some(true), Some(module)) = (within.last(), found.modules.last_mut()) {
+            let is_module = within.last().is_some_and(|scope| scope.is_module);
+            if let (true, Some(module)) = (is_module, found.modules.last_mut()) {
                 module.see(payload)?;
             }
         }
         Ok(found)
     }
 
-    /// As if all that is instantiated were the largest, where something is instantiated twice.
+    /// As if as many as there may be were the largest, where something may be instantiated twice.
     fn instance_size(&self) -> usize {
-        /// A function that is imported, or that a table or export refers to: the most that one item takes.
+        /// A function that a table or export refers to: the most that one item takes.
         const ITEM: usize = 64;
         /// The fixed part of a module's own.
         const MODULE: usize = 512;
@@ -127,18 +147,18 @@ impl<'a> Found<'a> {
             .modules
             .iter()
             .map(|module| MODULE + module.items * ITEM);
-        let is_once = self.module_instances <= self.modules.len()
-            && self.component_instances <= self.components;
-        if is_once {
-            sizes.sum()
+        if self.repeats {
+            sizes.max().unwrap_or(0).saturating_mul(MOST_PARTS)
         } else {
-            let times = self.module_instances * self.component_instances.max(1);
-            sizes.max().unwrap_or(0).saturating_mul(times)
+            sizes.sum()
         }
     }
 
     /// What can be taken out, and of which module.
     fn data(&self) -> Result<Option<(usize, Data<'a>)>, BinaryReaderError> {
+        if self.depth > DEEPEST {
+            return Ok(None);
+        }
         let mut owners =
             (self.modules.iter().enumerate()).filter(|(_, module)| !module.memories.is_empty());
         let (Some((number, module)), None) = (owners.next(), owners.next()) else {
@@ -149,12 +169,75 @@ impl<'a> Found<'a> {
     }
 }
 
+impl Scope {
+    /// Whether this instantiates what was instantiated before, or gives it a second name by which it
+    /// could be.
+    fn instantiates_again(&mut self, payload: &Payload<'_>) -> Result<bool, BinaryReaderError> {
+        let mut again = false;
+        match payload {
+            Payload::InstanceSection(instances) => {
+                for instance in instances.clone() {
+                    if let Instance::Instantiate { module_index, .. } = instance? {
+                        again |= !self.modules.insert(module_index);
+                    }
+                }
+            }
+            Payload::ComponentInstanceSection(instances) => {
+                for instance in instances.clone() {
+                    if let ComponentInstance::Instantiate {
+                        component_index, ..
+                    } = instance?
+                    {
+                        again |= !self.components.insert(component_index);
+                    }
+                }
+            }
+            Payload::ComponentAliasSection(aliases) => {
+                for alias in aliases.clone() {
+                    again |= match alias? {
+                        ComponentAlias::InstanceExport { kind, .. } => can_be_instantiated(kind),
+                        ComponentAlias::CoreInstanceExport { .. } => false,
+                        ComponentAlias::Outer { kind, .. } => matches!(
+                            kind,
+                            ComponentOuterAliasKind::CoreModule
+                                | ComponentOuterAliasKind::Component
+                        ),
+                    };
+                }
+            }
+            Payload::ComponentImportSection(imports) => {
+                for import in imports.clone() {
+                    again |= matches!(
+                        import?.ty,
+                        ComponentTypeRef::Module(_) | ComponentTypeRef::Component(_)
+                    );
+                }
+            }
+            Payload::ComponentExportSection(exports) => {
+                for export in exports.clone() {
+                    again |= can_be_instantiated(export?.kind);
+                }
+            }
+            _ => {}
+        }
+        Ok(again)
+    }
+}
+
+fn can_be_instantiated(kind: ComponentExternalKind) -> bool {
+    matches!(
+        kind,
+        ComponentExternalKind::Module | ComponentExternalKind::Component
+    )
+}
+
 impl<'a> Module<'a> {
     fn see(&mut self, payload: Payload<'a>) -> Result<(), BinaryReaderError> {
         let count = match payload {
             Payload::ImportSection(imports) => {
                 for import in imports.clone().into_imports() {
-                    self.items += 1;
+                    // It has a place beside its function's.
+                    self.items += 2;
                     if let wasmparser::TypeRef::Memory(_) = import?.ty {
                         self.imports_memory = true;
                     }
@@ -175,7 +258,20 @@ impl<'a> Module<'a> {
             Payload::TableSection(tables) => tables.count(),
             Payload::GlobalSection(globals) => globals.count(),
             Payload::TagSection(tags) => tags.count(),
-            Payload::ElementSection(elements) => elements.count(),
+            Payload::ElementSection(elements) => {
+                for element in elements.clone() {
+                    let element = element?;
+                    // Those are copied for each instance, 16 bytes each.
+                    if let ElementKind::Passive = element.kind {
+                        let count = match element.items {
+                            ElementItems::Functions(functions) => functions.count(),
+                            ElementItems::Expressions(_, expressions) => expressions.count(),
+                        };
+                        self.items += count.div_ceil(4) as usize;
+                    }
+                }
+                elements.count()
+            }
             Payload::ExportSection(exports) => exports.count(),
             _ => 0,
         };
@@ -440,6 +536,58 @@ mod tests {
         write_length(&mut other, SMALL);
         other.extend(large(1));
         stays("another memory", component(&[module(2, &[other])]));
+    }
+
+    #[test]
+    fn what_may_be_instantiated_twice_counts_as_often_as_it_could_be() {
+        const CORE_INSTANCE: u8 = 2;
+        let module = module(1, &[]);
+        let size = |tail: &[u8]| {
+            let bytes = [component(std::slice::from_ref(&module)), tail.to_vec()].concat();
+            split(&bytes).unwrap().instance_size
+        };
+        let instantiate = |times: u8| {
+            let mut body = vec![times];
+            for _ in 0..times {
+                // Module 0, without arguments.
+                body.extend([0, 0, 0]);
+            }
+            section(CORE_INSTANCE, &body)
+        };
+        let once = size(&instantiate(1));
+        assert_eq!(size(&instantiate(2)), once * MOST_PARTS);
+        // Modules that nobody needs do not hide it.
+        let idle = component(&[b"\0asm\x01\0\0\0".to_vec()])[8..].repeat(100);
+        assert!(size(&[idle, instantiate(100)].concat()) >= once * 100);
+    }
+
+    #[test]
+    fn passive_elements_are_counted_one_by_one() {
+        const ELEMENTS: u8 = 9;
+        let count = 4000usize;
+        // One segment, passive, of functions.
+        let mut body = vec![1, 1, 0];
+        write_length(&mut body, count);
+        body.extend(vec![0; count]);
+        let mut module = b"\0asm\x01\0\0\0".to_vec();
+        module.extend(section(ELEMENTS, &body));
+        let whole = component(&[module]);
+        assert!(split(&whole).unwrap().instance_size >= count * 16);
+    }
+
+    #[test]
+    fn components_deep_within_each_other_are_left_alone() {
+        let mut whole = component(&[module(2, &[active(0, &large(1))])]);
+        for depth in 2..2000 {
+            let mut outer = b"\0asm\x0d\0\x01\0".to_vec();
+            outer.extend(section(COMPONENT, &whole));
+            whole = outer;
+            if depth == DEEPEST - 1 {
+                assert!(split(&whole).unwrap().data.is_some());
+            }
+        }
+        let found = split(&whole).unwrap();
+        assert!(found.data.is_none() && *found.code == *whole);
     }
 
     #[test]

@@ -161,8 +161,10 @@ impl Slot {
 
     /// Gives a new memory its size and its image. What was in it before is gone, but for an image.
     fn furnish(&mut self, size: usize, image: Option<&Arc<Image>>) -> io::Result<()> {
-        self.space.open(self.open.min(size)..size)?;
+        // Whoever gets less than the last one has not paid for the rest.
+        self.space.give_back(size.min(self.open)..self.open)?;
         self.space.close(size.min(self.open)..self.open)?;
+        self.space.open(self.open.min(size)..size)?;
         self.open = size;
         if let (None, Some(image)) = (&self.image, image) {
             self.space.map(image.place().clone(), image.file(), 0)?;
@@ -238,10 +240,10 @@ impl Slot {
 }
 
 impl Shared {
-    /// Makes a slot new whose memory was `size` bytes in the end and `minimum` at first.
-    fn clean(&self, slot: &mut Slot, size: usize, minimum: usize) -> io::Result<()> {
+    /// Makes a slot new whose memory was `minimum` bytes at first.
+    fn clean(&self, slot: &mut Slot, minimum: usize) -> io::Result<()> {
         // The next one has not paid for what this one has grown by.
-        slot.space.give_back(minimum..size)?;
+        slot.space.give_back(minimum..slot.open)?;
         slot.space.close(minimum..slot.open)?;
         slot.open = minimum;
         let rest = match &self.pagemap {
@@ -294,6 +296,8 @@ struct Memory {
     slot: Option<Slot>,
     minimum: usize,
     size: usize,
+    /// Its slot is not to be used again.
+    is_spoilt: bool,
 }
 
 #[expect(unsafe_code, reason = "wasmtime trusts the memory that it is given")]
@@ -337,6 +341,7 @@ unsafe impl MemoryCreator for Slots {
             slot: Some(slot),
             minimum,
             size: minimum,
+            is_spoilt: false,
         }))
     }
 }
@@ -382,7 +387,13 @@ unsafe impl LinearMemory for Memory {
             ));
         }
         if size > slot.open {
-            slot.space.open(slot.open..size)?;
+            if let Err(error) = slot.space.open(slot.open..size) {
+                // The system may have opened a part of it, and may not close it again. The guest goes on,
+                // and what it leaves there must reach nobody.
+                self.is_spoilt = true;
+                let _ = slot.space.close(slot.open..size);
+                return Err(error.into());
+            }
             slot.open = size;
         }
         self.size = self.size.max(size);
@@ -399,7 +410,10 @@ impl Drop for Memory {
         let Some(mut slot) = self.slot.take() else {
             return;
         };
-        match self.stock.clean(&mut slot, self.size, self.minimum) {
+        if self.is_spoilt {
+            return;
+        }
+        match self.stock.clean(&mut slot, self.minimum) {
             // Where there is no room for it, dropping it unmaps it.
             Ok(()) => drop(self.stock.memories.put(slot)),
             Err(error) => tracing::warn!("a guest's memory is unmapped, not used again: {error}"),
