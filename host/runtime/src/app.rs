@@ -6,6 +6,7 @@ use http::Response;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use wasm_gw_protocol::{Environ, Exchange, ResponseLimits};
+use wasmtime::Store;
 
 use crate::account::Account;
 use crate::breaker::Breaker;
@@ -136,15 +137,15 @@ fn default_memory_total() -> usize {
 
 /// A component that is compiled, linked and ready to answer. Cheap to clone.
 #[derive(Clone)]
-pub struct App(Arc<AppInner>);
+pub struct App(pub(crate) Arc<AppInner>);
 
-struct AppInner {
+pub(crate) struct AppInner {
     runtime: Runtime,
     config: AppConfig,
     record: Arc<Record>,
     limits: Arc<InstanceLimits>,
     grants: Arc<Grants>,
-    pre: GatewayPre<State>,
+    pub(crate) pre: GatewayPre<State>,
     queue: Queue,
     compiled: CacheUse,
     account: Arc<Account>,
@@ -296,14 +297,26 @@ impl App {
 
     /// Runs one request in an instance of its own, from beginning to end.
     pub(crate) async fn run(self, job: Job) {
+        let Some((mut place, environ)) = self.place(job) else {
+            return;
+        };
+        let settle = |state: &mut State, outcome| place.asked.settle(state, outcome);
+        gateway::run(&self.0.pre, &mut place.store, environ, settle).await;
+        place.store.data().log.flush();
+    }
+
+    /// What a request takes before its instance is made. None if it takes nothing any more: it has its
+    /// answer then, or its client has gone.
+    pub(crate) fn place(&self, job: Job) -> Option<(Place, GuestEnviron)> {
         let app = &*self.0;
         let asked = job.asked;
         // It may have waited for its first turn.
         if job.head.is_closed() {
-            return;
+            return None;
         }
         if let Err(bound) = job.clock.check() {
-            return asked.refuse(job.head, &Failure::Expired(bound));
+            asked.refuse(job.head, &Failure::Expired(bound));
+            return None;
         }
         let log = GuestLog::new(
             Arc::clone(&app.record.name),
@@ -313,7 +326,10 @@ impl App {
         // What the system does not give now it may give to the next request.
         let (wasi, ticking) = match self.provide(&log) {
             Ok(provided) => provided,
-            Err(why) => return asked.refuse(job.head, &Failure::Unavailable(why.into())),
+            Err(why) => {
+                asked.refuse(job.head, &Failure::Unavailable(why.into()));
+                return None;
+            }
         };
         let Entry { permit, memory } = job.entry;
         let purse = Arc::new(Purse::new(memory));
@@ -335,20 +351,20 @@ impl App {
             memory: app.memory.clone(),
             purse: Arc::clone(&purse),
         };
-        let mut store = instance::store(app.pre.engine(), parts);
+        let store = instance::store(app.pre.engine(), parts);
         let environ = GuestEnviron {
             vars: job.environ,
             flags: self.run_flags(),
             input: Input::of_body(job.body, app.limits.memory, Arc::clone(&purse)),
         };
-        let settle = |state: &mut State, outcome| asked.settle(state, outcome);
-        gateway::run(&app.pre, &mut store, environ, settle).await;
-        store.data().log.flush();
-        drop(store);
-        // What it took is free only when the instance is gone, and its place last: whoever waits
-        // for that finds all the rest.
-        drop((purse, ticking));
-        drop(permit);
+        let place = Place {
+            store,
+            _purse: purse,
+            _ticking: ticking,
+            _permit: permit,
+            asked,
+        };
+        Some((place, environ))
     }
 
     /// What an instance needs of the system: its grants, which were there at load and may be no
@@ -390,6 +406,18 @@ impl App {
 pub(crate) struct Entry {
     permit: Permit,
     memory: Hold,
+}
+
+/// A store for one request, with what it takes of the server for as long as it lives.
+///
+/// It is dropped in this order: what an instance took is free only when it is gone, and its right to be
+/// there last, so that whoever waits for that finds all the rest.
+pub(crate) struct Place {
+    pub(crate) store: Store<State>,
+    _purse: Arc<Purse>,
+    _ticking: Ticking,
+    _permit: Permit,
+    asked: Arc<Asked>,
 }
 
 /// One request for an app.
