@@ -34,7 +34,9 @@ pub(crate) fn run() -> Result<()> {
     tidy::run()?;
     step(
         "lints",
-        cargo(".", &["clippy", "--workspace", "--all-targets", "--locked"]).args(DENY_WARNINGS),
+        cargo(".", &["clippy", "--workspace", "--all-targets", "--locked"])
+            .args(["--features", "wasm-gw-runtime/measure"])
+            .args(DENY_WARNINGS),
     )?;
     for (folder, what) in GUEST_WORKSPACES {
         step(

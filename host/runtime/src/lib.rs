@@ -37,6 +37,9 @@ mod guest_log;
 mod in_place;
 mod instance;
 mod limits;
+#[cfg(feature = "measure")]
+#[doc(hidden)]
+pub mod measure;
 mod memory;
 mod metrics;
 mod output;

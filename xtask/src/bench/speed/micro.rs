@@ -17,7 +17,15 @@ const SOURCE: &str = "host/runtime/benches/request.rs";
 
 pub(crate) const CALL: &str = "instantiate_and_call";
 pub(crate) const SNAPSHOT: &str = "snapshot_instantiate_and_call";
-const NAMES: [&str; 5] = ["environ", "start_response", "instantiate", CALL, SNAPSHOT];
+const NAMES: [&str; 7] = [
+    "environ",
+    "start_response",
+    "instantiate",
+    CALL,
+    SNAPSHOT,
+    "ceiling_hello",
+    "ceiling_wasmtime",
+];
 
 /// Medians in nanoseconds, by name.
 pub(crate) type Micro = BTreeMap<&'static str, f64>;
@@ -45,7 +53,14 @@ pub(crate) fn run(seconds: u32, missing: &mut Vec<String>) -> Result<Micro> {
     }
     eprintln!("\n== micro-benchmarks (the first time the runtime is built for them)");
     let status = cargo(".", &["bench", "--locked", "-p", "wasm-gw-runtime"])
-        .args(["--bench", "request", "--", "--noplot"])
+        .args([
+            "--features",
+            "measure",
+            "--bench",
+            "request",
+            "--",
+            "--noplot",
+        ])
         .args(["--warm-up-time", "0.5", "--measurement-time"])
         .arg(seconds.to_string())
         .env("CRITERION_HOME", &folder)
