@@ -40,7 +40,7 @@ async fn serve(guests: &[&str], options: &[&str]) -> Process {
             .iter()
             .map(|guest| format!("--app=/{guest}={guest}.wasm")),
     );
-    // A pool takes its time to make, and none of these tests needs a large one.
+    // None of these tests needs more.
     arguments.push("--concurrency=64".to_owned());
     arguments.extend(options.iter().map(|&option| option.to_owned()));
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -29,6 +29,6 @@ async fn a_table_grows_within_its_limit_and_no_further() {
     response.expect(502);
     log::wait(response.id(), "the guest used up its table elements").await;
 
-    // Beyond what a table of the pool can hold at all.
+    // The most that a table can ask for at all.
     TestApp::of("table_grow_most").get("/").await.expect(502);
 }

@@ -15,8 +15,7 @@ use crate::client::{Client, Response};
 use crate::guests::guest;
 use crate::{eventually, log};
 
-/// One runtime for all tests of a process: a pool of address space is not cheap, and a second one
-/// proves nothing more. Compiled guests are kept between runs.
+/// One runtime for all tests of a process: a second one proves nothing more. Compiled guests are kept between runs.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     log::keep();
     Runtime::new(RuntimeConfig {
@@ -31,7 +30,7 @@ fn cache() -> Option<CacheConfig> {
     Some(CacheConfig::new(folder))
 }
 
-/// A runtime that counts no other test's instances, without a pool.
+/// A runtime that counts no other test's instances, without slots that are kept.
 pub fn runtime_of_its_own() -> Runtime {
     Runtime::new(RuntimeConfig {
         allocator: AllocatorChoice::OnDemand,

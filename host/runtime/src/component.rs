@@ -147,7 +147,8 @@ pub(crate) fn load(
     bytes: &[u8],
 ) -> Result<Loaded, ComponentError> {
     check_preamble(bytes)?;
-    let parts = split(bytes).map_err(|error| ComponentError::Invalid(error.to_string()))?;
+    let parts =
+        split(bytes, limits.parts).map_err(|error| ComponentError::Invalid(error.to_string()))?;
     if parts.instance_size > MOST_INSTANCE_SIZE {
         return Err(ComponentError::TooManyParts {
             needed: parts.instance_size,

@@ -56,7 +56,7 @@ pub(crate) struct Metrics {
 pub(crate) struct Gauges {
     /// Instances that are alive.
     pub(crate) live: usize,
-    /// Slots of the pool that keep memory from their last instance.
+    /// Slots that wait for their next instance, with memory for it.
     pub(crate) warm: usize,
     /// Bytes of the memory budget that are in use.
     pub(crate) committed: u64,
@@ -140,7 +140,7 @@ impl Metrics {
             live: gauge("instances_live", "Instances that are alive."),
             warm: gauge(
                 "instances_warm",
-                "Slots of the pool that keep memory from their last instance.",
+                "Slots that wait for their next instance, with memory for it.",
             ),
             committed: gauge(
                 "memory_committed_bytes",

@@ -28,9 +28,6 @@ const PAGE: usize = 64 << 10;
 /// level by level.
 const DEEPEST: usize = 16;
 
-/// How many modules an instance can consist of, by [`InstanceLimits::parts`](crate::InstanceLimits::parts).
-const MOST_PARTS: usize = 200;
-
 /// A component, taken apart.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Split<'a> {
@@ -51,14 +48,15 @@ pub(crate) struct Data<'a> {
     pub(crate) segments: Vec<Segment<'a>>,
 }
 
-/// Takes a component apart.
+/// Takes a component apart. An instance of it can consist of `most_parts` modules
+/// ([`InstanceLimits::parts`](crate::InstanceLimits::parts)).
 ///
 /// # Errors
 ///
 /// It cannot be read. Whether what can be read is valid, the compiler says.
-pub(crate) fn split(bytes: &[u8]) -> Result<Split<'_>, BinaryReaderError> {
+pub(crate) fn split(bytes: &[u8], most_parts: usize) -> Result<Split<'_>, BinaryReaderError> {
     let found = Found::of(bytes)?;
-    let instance_size = found.instance_size();
+    let instance_size = found.instance_size(most_parts);
     let mut data = None;
     let mut code = Cow::Borrowed(bytes);
     if let Some((module, taken)) = found.data()? {
@@ -138,7 +136,7 @@ impl<'a> Found<'a> {
     }
 
     /// As if as many as there may be were the largest, where something may be instantiated twice.
-    fn instance_size(&self) -> usize {
+    fn instance_size(&self, most_parts: usize) -> usize {
         /// A function that a table or export refers to: the most that one item takes.
         const ITEM: usize = 64;
         /// The fixed part of a module's own.
@@ -148,7 +146,7 @@ impl<'a> Found<'a> {
             .iter()
             .map(|module| MODULE + module.items * ITEM);
         if self.repeats {
-            sizes.max().unwrap_or(0).saturating_mul(MOST_PARTS)
+            sizes.max().unwrap_or(0).saturating_mul(most_parts)
         } else {
             sizes.sum()
         }
@@ -433,6 +431,12 @@ fn write_length(to: &mut Vec<u8>, mut length: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MOST_PARTS: usize = 200;
+
+    fn split(bytes: &[u8]) -> Result<Split<'_>, BinaryReaderError> {
+        super::split(bytes, MOST_PARTS)
+    }
 
     fn section(id: u8, body: &[u8]) -> Vec<u8> {
         let mut bytes = vec![id];

@@ -23,7 +23,7 @@ pub(crate) fn memory() -> Option<u64> {
 
 /// The smallest number in this file from this process's control group up to the root; none where
 /// nothing is limited.
-pub(crate) fn group_limit(file: &str) -> Option<u64> {
+fn group_limit(file: &str) -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     least(Path::new(GROUPS), &groups, file)
 }

@@ -302,9 +302,9 @@ struct Memory {
 
 #[expect(unsafe_code, reason = "wasmtime trusts the memory that it is given")]
 // SAFETY: new memories are zero, or what an image has put there on purpose: they are mapped, or `clean`
-// has made them so. Nothing but the instance
-// uses them until they are dropped. Their space is as large as wasmtime asks, with the guards that it
-// asks for behind it (and before it), and never moves; what lies beyond the size is closed.
+// has made them so. Nothing but the instance uses them until they are dropped. Their space is as large
+// as wasmtime asks, with the guard that it asks for on either side, and never moves; what lies beyond the
+// size is closed.
 unsafe impl MemoryCreator for Slots {
     fn new_memory(
         &self,
