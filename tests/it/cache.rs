@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use wasm_gw_runtime::{
     AllocatorChoice, App, AppConfig, CacheConfig, CacheUse, Runtime, RuntimeConfig,
 };
+use wasm_gw_tests::guests::guest_path;
 use wasm_gw_tests::{TestApp, guest, log};
 
 fn folder() -> TempDir {
@@ -82,6 +83,54 @@ fn file(dir: &Path, kind: &str) -> PathBuf {
 
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+#[tokio::test]
+async fn a_large_component_is_the_same_from_a_file_as_from_bytes() {
+    let dir = folder();
+    let bytes = guest("data_residue");
+    assert!(
+        bytes.len() > 1 << 20,
+        "files as small as this are read whole"
+    );
+    let path = guest_path("data_residue");
+    assert_eq!(load_file(dir.path(), &path), CacheUse::Stored);
+    let from_bytes = load_in(&with_slots(dir.path()), "data_residue");
+    assert_eq!(from_bytes, CacheUse::Hit);
+    assert_eq!(load_file(dir.path(), &path), CacheUse::Hit);
+    assert_eq!(wrong_bytes(dir.path(), &path).await, "0\n");
+
+    // Other data is no reason to compile again, and is what the guest finds.
+    let mut other = bytes;
+    // Of its pattern, far from both ends.
+    let pattern: Vec<u8> = (1..=251).collect();
+    let middle = other.len() / 2;
+    let at = other[middle..].windows(251).position(|it| it == pattern);
+    other[middle + at.unwrap()] = 0;
+    let altered = dir.path().join("altered.wasm");
+    fs::write(&altered, &other).unwrap();
+    assert_eq!(load_file(dir.path(), &altered), CacheUse::Hit);
+    assert_eq!(wrong_bytes(dir.path(), &altered).await, "1\n");
+}
+
+/// A runtime that takes out what a memory begins with.
+fn with_slots(dir: &Path) -> Runtime {
+    Runtime::new(RuntimeConfig {
+        cache: Some(CacheConfig::new(dir)),
+        ..RuntimeConfig::default()
+    })
+    .unwrap()
+}
+
+fn load_file(dir: &Path, path: &Path) -> CacheUse {
+    let app = App::load_file(&with_slots(dir), AppConfig::new("app"), path);
+    app.unwrap().compiled()
+}
+
+/// How much of what this `data_residue` begins with is not as it should be.
+async fn wrong_bytes(dir: &Path, path: &Path) -> String {
+    let app = TestApp::of_file(path).in_runtime(with_slots(dir));
+    app.get("/").await.expect(200).text()
 }
 
 #[tokio::test]

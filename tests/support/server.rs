@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
@@ -47,7 +47,7 @@ pub fn runtime() -> Runtime {
 
 /// What a test wants served, and how. `TestApp::of("echo").get("/").await` is a whole test.
 pub struct TestApp {
-    component: Vec<u8>,
+    component: Component,
     config: AppConfig,
     http: HttpConfig,
     log_format: AccessLogFormat,
@@ -56,14 +56,28 @@ pub struct TestApp {
     runtime: Option<Runtime>,
 }
 
+enum Component {
+    Bytes(Vec<u8>),
+    File(PathBuf),
+}
+
 impl TestApp {
     /// The guest of this name, with the default limits and no grants.
     pub fn of(name: &str) -> Self {
         Self::of_component(name, guest(name))
     }
 
+    /// The component in this file, loaded as a file.
+    pub fn of_file(path: &Path) -> Self {
+        Self::made_of("file", Component::File(path.to_owned()))
+    }
+
     /// Any component.
     pub fn of_component(name: &str, component: Vec<u8>) -> Self {
+        Self::made_of(name, Component::Bytes(component))
+    }
+
+    fn made_of(name: &str, component: Component) -> Self {
         Self {
             component,
             config: AppConfig::new(name),
@@ -137,7 +151,11 @@ impl TestApp {
     pub async fn serve(self) -> TestServer {
         log::keep();
         let runtime = self.runtime.unwrap_or_else(runtime);
-        let mut apps = vec![App::load(&runtime, self.config, &self.component).unwrap()];
+        let app = match self.component {
+            Component::Bytes(bytes) => App::load(&runtime, self.config, &bytes),
+            Component::File(path) => App::load_file(&runtime, self.config, &path),
+        };
+        let mut apps = vec![app.unwrap()];
         for (config, component) in self.more {
             apps.push(App::load(&runtime, config, &component).unwrap());
         }

@@ -1,5 +1,8 @@
 //! The runtime and its apps: what is loaded once, and what each request takes from it.
 
+use std::fs::File;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use http::Response;
@@ -32,6 +35,7 @@ use crate::queue::{Busy, Permit, Queue};
 use crate::record::Record;
 use crate::scheduler::Scheduler;
 use crate::settle::Asked;
+use crate::source::Source;
 use crate::system;
 use crate::ticker::{Ticker, Ticking};
 use crate::turn::Turn;
@@ -193,6 +197,24 @@ impl App {
     /// The component is none, or is not an application that this host can run; a granted folder is
     /// not there. The message names the thing and the mend.
     pub fn load(runtime: &Runtime, config: AppConfig, bytes: &[u8]) -> Result<Self, LoadError> {
+        Self::from_source(runtime, config, || Ok(Source::of(bytes)))
+    }
+
+    /// As [`load`](Self::load), with the component in a file. That is faster for a large one: of what its
+    /// memory begins with, nothing is kept twice.
+    ///
+    /// # Errors
+    ///
+    /// As for `load`, and the file cannot be read.
+    pub fn load_file(runtime: &Runtime, config: AppConfig, file: &Path) -> Result<Self, LoadError> {
+        Self::from_source(runtime, config, || File::open(file).and_then(Source::read))
+    }
+
+    fn from_source<'a>(
+        runtime: &Runtime,
+        config: AppConfig,
+        source: impl FnOnce() -> io::Result<Source<'a>>,
+    ) -> Result<Self, LoadError> {
         let max = runtime.0.max_memory;
         if config.limits.memory > max {
             let limit = config.limits.memory;
@@ -200,7 +222,13 @@ impl App {
         }
         config.grants.check()?;
         let inner = &runtime.0;
-        let loaded = component::load(&inner.engines, inner.cache.as_ref(), &config.limits, bytes)?;
+        let source = source().map_err(ComponentError::Unreadable)?;
+        let loaded = component::load(
+            &inner.engines,
+            inner.cache.as_ref(),
+            &config.limits,
+            &source,
+        )?;
         let start = instance::start_cost(loaded.initial_memory, loaded.instance_size);
         let most = inner.memory.largest();
         if start > most {

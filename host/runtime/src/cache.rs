@@ -20,9 +20,11 @@ use wasmtime::component::Component;
 
 use self::folder::{Folder, others_may_read};
 use crate::config::CacheConfig;
+use crate::source::Source;
+use crate::split::Code;
 
 /// Changes when the layout of the folder does.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 const KEY: &str = "key";
 const CODE: &str = "cwasm";
 const TAG: &str = "tag";
@@ -101,15 +103,24 @@ impl Cache {
     pub(crate) fn load(
         &self,
         engine: &Engine,
-        bytes: &[u8],
+        code: Code<'_>,
     ) -> wasmtime::Result<(Component, CacheUse)> {
-        let entry = entry_name(engine, bytes);
+        let entry = entry_name(engine, code)?;
         match self.find(engine, &entry) {
             Ok(Some(component)) => return Ok((component, CacheUse::Hit)),
             Ok(None) => {}
             Err(error) => tracing::warn!("compiling again: {error}"),
         }
-        let component = compile(engine, bytes)?;
+        let bytes = code.component.whole()?;
+        let code = Code {
+            component: &Source::of(&bytes),
+            ..code
+        };
+        // The entry would be another component's for ever.
+        if entry_name(engine, code)? != entry {
+            return Err(io::Error::other("it was written to while it was read; try again").into());
+        }
+        let component = compile(engine, code)?;
         let used = match self.store(&entry, &component.serialize()?) {
             Ok(()) => CacheUse::Stored,
             Err(error) => {
@@ -192,12 +203,13 @@ impl Cache {
 }
 
 /// Compiles a component, and says so: a large one takes many seconds.
-pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
+pub(crate) fn compile(engine: &Engine, code: Code<'_>) -> wasmtime::Result<Component> {
+    let bytes = code.bytes()?;
     tracing::info!(
         "compiling a component of {} KiB",
         bytes.len().div_ceil(1024)
     );
-    Component::new(engine, bytes)
+    Component::new(engine, &bytes)
 }
 
 fn named(entry: &str, kind: &str) -> String {
@@ -225,8 +237,8 @@ fn map(engine: &Engine, file: &File, path: &Path) -> Result<Component, CacheErro
     })
 }
 
-/// A digest of the component and of everything that decides what it is compiled to.
-fn entry_name(engine: &Engine, bytes: &[u8]) -> String {
+/// A digest of the code and of everything that decides what it is compiled to.
+fn entry_name(engine: &Engine, code: Code<'_>) -> io::Result<String> {
     struct Blake(blake3::Hasher);
     impl Hasher for Blake {
         fn write(&mut self, bytes: &[u8]) {
@@ -243,8 +255,10 @@ fn entry_name(engine: &Engine, bytes: &[u8]) -> String {
     let settings = settings.0.finalize();
     let mut name = blake3::Hasher::new();
     name.update(settings.as_bytes());
-    name.update(bytes);
-    name.finalize().to_hex().to_string()
+    code.identify(|part| {
+        name.update(part);
+    })?;
+    Ok(name.finalize().to_hex().to_string())
 }
 
 /// The folder's key, if it has one.
@@ -277,6 +291,13 @@ mod tests {
     #[test]
     fn an_entry_is_of_one_component_and_one_way_to_compile_it() {
         let engine = |config: &wasmtime::Config| Engine::new(config).unwrap();
+        let entry_name = |engine: &Engine, component: &[u8]| {
+            let code = Code {
+                component: &Source::of(component),
+                without: None,
+            };
+            super::entry_name(engine, code).unwrap()
+        };
         let ours = engine(&crate::engine::base_config());
         let name = entry_name(&ours, b"one");
         let same = engine(&crate::engine::base_config());

@@ -12,7 +12,8 @@ use crate::engine::Engines;
 use crate::guest::{GatewayPre, State, add_to_linker};
 use crate::limits::InstanceLimits;
 use crate::slots::Image;
-use crate::split::{Data, split};
+use crate::source::Source;
+use crate::split::{Code, Data, split};
 
 /// The export that makes a component an application.
 const APP: &str = "wasm-gw:gateway/app@0.1.0";
@@ -31,6 +32,9 @@ const OFFERED: [(&str, &str); 7] = [
 /// Why a component cannot be run here.
 #[derive(Debug, thiserror::Error)]
 pub enum ComponentError {
+    /// Its file cannot be read.
+    #[error("{0}")]
+    Unreadable(std::io::Error),
     /// It does not begin like WebAssembly.
     #[error(
         "this is not a WebAssembly file (it begins with {found}); \
@@ -144,11 +148,11 @@ pub(crate) fn load(
     engines: &Engines,
     cache: Option<&Cache>,
     limits: &InstanceLimits,
-    bytes: &[u8],
+    source: &Source<'_>,
 ) -> Result<Loaded, ComponentError> {
-    check_preamble(bytes)?;
-    let parts =
-        split(bytes, limits.parts).map_err(|error| ComponentError::Invalid(error.to_string()))?;
+    check_preamble(source.bytes())?;
+    let parts = split(source.bytes(), limits.parts)
+        .map_err(|error| ComponentError::Invalid(error.to_string()))?;
     if parts.instance_size > MOST_INSTANCE_SIZE {
         return Err(ComponentError::TooManyParts {
             needed: parts.instance_size,
@@ -156,12 +160,18 @@ pub(crate) fn load(
         });
     }
     let with_image = match &parts.data {
-        Some(data) => with_image(engines, cache, &parts.code, data)?,
+        Some(data) => with_image(engines, cache, source, data)?,
         None => None,
     };
     let (component, compiled) = match with_image {
         Some(made) => made,
-        None => compiled(&engines.engine().map_err(invalid)?.0, cache, bytes)?,
+        None => {
+            let code = Code {
+                component: source,
+                without: None,
+            };
+            compiled(&engines.engine().map_err(invalid)?.0, cache, code)?
+        }
     };
     let engine = component.engine();
     check_names(engine, &component)?;
@@ -179,14 +189,18 @@ pub(crate) fn load(
 fn with_image(
     engines: &Engines,
     cache: Option<&Cache>,
-    code: &[u8],
-    data: &Data<'_>,
+    source: &Source<'_>,
+    data: &Data,
 ) -> Result<Option<(Component, CacheUse)>, ComponentError> {
     let (engine, Some(slots)) = engines.engine().map_err(invalid)? else {
         return Ok(None);
     };
     let (image, made) = std::thread::scope(|scope| {
-        let image = scope.spawn(|| Image::new(data.place.clone(), &data.segments));
+        let image = scope.spawn(|| Image::new(data.place.clone(), &data.segments, source));
+        let code = Code {
+            component: source,
+            without: Some(data),
+        };
         let made = compiled(&engine, cache, code);
         let image = image
             .join()
@@ -217,7 +231,7 @@ fn with_image(
 fn compiled(
     engine: &Engine,
     cache: Option<&Cache>,
-    code: &[u8],
+    code: Code<'_>,
 ) -> Result<(Component, CacheUse), ComponentError> {
     match cache {
         Some(cache) => cache.load(engine, code),
@@ -227,7 +241,10 @@ fn compiled(
 }
 
 fn invalid(error: wasmtime::Error) -> ComponentError {
-    ComponentError::Invalid(format!("{error:#}"))
+    match error.downcast() {
+        Ok(error) => ComponentError::Unreadable(error),
+        Err(error) => ComponentError::Invalid(format!("{error:#}")),
+    }
 }
 
 fn link(engine: &Engine, component: &Component) -> Result<GatewayPre<State>, ComponentError> {

@@ -49,6 +49,7 @@ mod scheduler;
 mod service;
 mod settle;
 mod slots;
+mod source;
 mod split;
 mod system;
 mod ticker;

@@ -1,4 +1,4 @@
-//! Has 300 KiB of data that are not zero, 64 KiB that are, and takes `?mib=` (1) of memory. It
+//! Has 1200 KiB of data that are not zero, 64 KiB that are, and takes `?mib=` (1) of memory. It
 //! answers with how many bytes of them are not as a new instance has them, and then writes over all
 //! of them. For: S4 with a component whose memory begins with something.
 
@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use wasm_gw_guest::{Body, Environ, Result, StartResponse};
 use wasm_gw_test_guests::{Query, start_text};
 
-const SIZE: usize = 300 << 10;
+const SIZE: usize = 1200 << 10;
 
 const fn pattern() -> [u8; SIZE] {
     let mut bytes = [0; SIZE];
@@ -23,7 +23,7 @@ const fn expected(place: usize) -> u8 {
     (place % 251) as u8 + 1
 }
 
-#[allow(long_running_const_eval, reason = "300 KiB are filled by the compiler")]
+#[allow(long_running_const_eval, reason = "1200 KiB are filled by the compiler")]
 static DATA: Mutex<[u8; SIZE]> = Mutex::new(pattern());
 static ZEROS: Mutex<[u8; 64 << 10]> = Mutex::new([0; 64 << 10]);
 

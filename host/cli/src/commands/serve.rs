@@ -276,7 +276,6 @@ fn load_one(
     limits: &InstanceLimits,
     file: &AppFile,
 ) -> anyhow::Result<App> {
-    let component = std::fs::read(&file.file)?;
     let name = file.file.file_stem().unwrap_or(file.file.as_os_str());
     let mut config = AppConfig::new(name.to_string_lossy());
     config.mount = mount(file)?;
@@ -302,7 +301,7 @@ fn load_one(
     if !options.no_server_header {
         config.server_header = Some(HeaderValue::from_static(SERVER_SOFTWARE));
     }
-    Ok(App::load(runtime, config, &component)?)
+    Ok(App::load_file(runtime, config, &file.file)?)
 }
 
 fn pairs(pairs: &[Pair]) -> Vec<(String, String)> {

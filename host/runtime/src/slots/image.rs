@@ -5,16 +5,22 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
+use std::panic;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use super::space::Space;
+use crate::source::Source;
 
-/// One segment of data, and where in the memory it begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Segment<'a> {
+/// One segment of data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// Where in the memory it begins.
     pub(crate) at: usize,
-    pub(crate) bytes: &'a [u8],
+    /// Where in the component its contents are.
+    pub(crate) bytes: Range<usize>,
 }
 
 /// The first contents of a memory, in whole pages. Between and around its segments are zeros.
@@ -27,20 +33,68 @@ pub(crate) struct Image {
     place: Range<usize>,
 }
 
+/// From this many bytes on a second thread costs less than it saves.
+const LARGE: usize = 4 << 20;
+
+/// So many bytes a thread writes before it takes the next.
+const PIECE: usize = 1 << 20;
+
+/// Writes segments to where they are in a memory that begins at `start`.
+fn fill(file: &File, start: usize, segments: &[Segment], component: &Source<'_>) -> io::Result<()> {
+    let pieces: Vec<_> = (segments.iter())
+        .flat_map(|Segment { at, bytes }| {
+            let place = at - start;
+            let starts = bytes.clone().step_by(PIECE);
+            starts.map(move |from| {
+                let part = from..bytes.end.min(from + PIECE);
+                (part, (place + from - bytes.start) as u64)
+            })
+        })
+        .collect();
+    let next = AtomicUsize::new(0);
+    let write = || {
+        while let Some((part, place)) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let mut place = *place;
+            component.pieces(part, |bytes| {
+                file.write_all_at(bytes, place)?;
+                place += bytes.len() as u64;
+                Ok(())
+            })?;
+        }
+        Ok(())
+    };
+    // Where they overlap, the order decides.
+    let is_in_order = segments.is_sorted_by(|one, next| one.at + one.bytes.len() <= next.at);
+    let size: usize = segments.iter().map(|segment| segment.bytes.len()).sum();
+    if !is_in_order || size < LARGE {
+        return write();
+    }
+    thread::scope(|scope| {
+        let other = scope.spawn(write);
+        let done: io::Result<()> = write();
+        let other = other
+            .join()
+            .unwrap_or_else(|panic| panic::resume_unwind(panic));
+        done.and(other)
+    })
+}
+
 impl Image {
-    /// Makes it of segments, of which a later one may overlap an earlier one. They lie within `place`,
-    /// which is whole pages.
+    /// Makes it of a component's segments, of which a later one may overlap an earlier one. They lie within
+    /// `place`, which is whole pages.
     ///
     /// # Errors
     ///
-    /// The system's: it has no memory or no descriptor for it.
-    pub(crate) fn new(place: Range<usize>, segments: &[Segment<'_>]) -> io::Result<Self> {
+    /// The system's: it has no memory or no descriptor for it, or the component's file cannot be read.
+    pub(crate) fn new(
+        place: Range<usize>,
+        segments: &[Segment],
+        component: &Source<'_>,
+    ) -> io::Result<Self> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let file = File::from(memfd_create("wasm-gw-image", flags)?);
         file.set_len(place.len() as u64)?;
-        for segment in segments {
-            file.write_all_at(segment.bytes, (segment.at - place.start) as u64)?;
-        }
+        fill(&file, place.start, segments, component)?;
         // Whoever maps it can rely on it from now on.
         let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
         fcntl_add_seals(&file, seals)?;

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::source::Source;
 
 const PAGE: usize = 64 << 10;
 const SIZE: usize = 4 << 30;
@@ -24,22 +25,22 @@ fn bytes(memory: &mut dyn LinearMemory) -> &mut [u8] {
 /// 300 KiB that are nowhere zero, at 128 KiB, with a gap of zeros behind the first part.
 fn image() -> (Image, Vec<u8>) {
     let data: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8 + 1).collect();
-    let (first, second) = data.split_at(70_001);
     let segments = [
         Segment {
             at: 2 * PAGE,
-            bytes: first,
+            bytes: 0..70_001,
         },
         Segment {
             at: 4 * PAGE + 17,
-            bytes: second,
+            bytes: 70_001..200_000,
         },
     ];
     let mut expected = vec![0; 8 * PAGE];
-    for segment in segments {
-        expected[segment.at..segment.at + segment.bytes.len()].copy_from_slice(segment.bytes);
+    for Segment { at, bytes } in &segments {
+        expected[*at..at + bytes.len()].copy_from_slice(&data[bytes.clone()]);
     }
-    (Image::new(2 * PAGE..7 * PAGE, &segments).unwrap(), expected)
+    let image = Image::new(2 * PAGE..7 * PAGE, &segments, &Source::of(&data));
+    (image.unwrap(), expected)
 }
 
 /// A guest that writes to as many pages as `spread` says, after it has found all as new.

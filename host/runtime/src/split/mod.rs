@@ -6,16 +6,19 @@
 //! is plain is taken out: one module with one memory, and segments at constant places. Everything else
 //! stays as it is, and is copied.
 
-use std::borrow::Cow;
+mod code;
+
 use std::collections::HashSet;
+use std::mem;
 use std::ops::Range;
 
 use wasmparser::{
-    BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance,
+    BinaryReaderError, Chunk, ComponentAlias, ComponentExternalKind, ComponentInstance,
     ComponentOuterAliasKind, ComponentTypeRef, DataKind, ElementItems, ElementKind, Encoding,
     Instance, MemoryType, Operator, Parser, Payload,
 };
 
+pub(crate) use self::code::Code;
 use crate::slots::Segment;
 
 /// Below this size copying is cheaper than the page faults of a mapping, in bytes.
@@ -28,13 +31,11 @@ const PAGE: usize = 64 << 10;
 /// level by level.
 const DEEPEST: usize = 16;
 
-/// A component, taken apart.
+/// What a component consists of.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Split<'a> {
-    /// The component, with empty segments in place of those below.
-    pub(crate) code: Cow<'a, [u8]>,
-    /// What the memory holds at first, if it was taken out.
-    pub(crate) data: Option<Data<'a>>,
+pub(crate) struct Split {
+    /// What its memory holds at first, if it can be taken out.
+    pub(crate) data: Option<Data>,
     /// What an instance takes of the host for its tables of functions, globals and the like; an upper
     /// bound, in bytes.
     pub(crate) instance_size: usize,
@@ -42,32 +43,66 @@ pub(crate) struct Split<'a> {
 
 /// The first contents of a memory.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Data<'a> {
+pub(crate) struct Data {
     /// Where it is, in whole pages.
     pub(crate) place: Range<usize>,
-    pub(crate) segments: Vec<Segment<'a>>,
+    /// In the order in which they are in the component.
+    pub(crate) segments: Vec<Segment>,
+    /// The number of the module whose memory it is.
+    module: usize,
 }
 
-/// Takes a component apart. An instance of it can consist of `most_parts` modules
+/// Finds out what a component consists of. Its code and the contents of its data are not looked at. An instance of it can consist of `most_parts` modules
 /// ([`InstanceLimits::parts`](crate::InstanceLimits::parts)).
 ///
 /// # Errors
 ///
 /// It cannot be read. Whether what can be read is valid, the compiler says.
-pub(crate) fn split(bytes: &[u8], most_parts: usize) -> Result<Split<'_>, BinaryReaderError> {
+pub(crate) fn split(bytes: &[u8], most_parts: usize) -> Result<Split, BinaryReaderError> {
     let found = Found::of(bytes)?;
-    let instance_size = found.instance_size(most_parts);
-    let mut data = None;
-    let mut code = Cow::Borrowed(bytes);
-    if let Some((module, taken)) = found.data()? {
-        code = Cow::Owned(without_data(bytes, module)?);
-        data = Some(taken);
-    }
     Ok(Split {
-        code,
-        data,
-        instance_size,
+        data: found.data()?,
+        instance_size: found.instance_size(most_parts),
     })
+}
+
+/// Goes through a component, but not through the bodies of functions.
+fn for_each<'a>(
+    bytes: &'a [u8],
+    mut look: impl FnMut(Payload<'a>) -> Result<(), BinaryReaderError>,
+) -> Result<(), BinaryReaderError> {
+    let mut outer = Vec::new();
+    let mut parser = Parser::new(0);
+    let mut at = 0;
+    loop {
+        let (consumed, payload) = match parser.parse(bytes.get(at..).unwrap_or_default(), true)? {
+            Chunk::Parsed { consumed, payload } => (consumed, payload),
+            // Not where all there is was given.
+            Chunk::NeedMoreData(_) => return Ok(()),
+        };
+        at += consumed;
+        let within = match &payload {
+            Payload::ModuleSection { parser, .. } | Payload::ComponentSection { parser, .. } => {
+                Some(parser.clone())
+            }
+            Payload::CodeSectionStart { range, .. } => {
+                parser.skip_section();
+                at = range.end;
+                None
+            }
+            _ => None,
+        };
+        let is_end = matches!(payload, Payload::End(_));
+        look(payload)?;
+        if let Some(within) = within {
+            outer.push(mem::replace(&mut parser, within));
+        } else if is_end {
+            match outer.pop() {
+                Some(around) => parser = around,
+                None => return Ok(()),
+            }
+        }
+    }
 }
 
 /// What is in a component, over all modules, however deep.
@@ -102,8 +137,7 @@ impl<'a> Found<'a> {
         let mut found = Self::default();
         // What has begun and not ended.
         let mut within: Vec<Scope> = Vec::new();
-        for payload in Parser::new(0).parse_all(bytes) {
-            let payload = payload?;
+        for_each(bytes, |payload| {
             match &payload {
                 Payload::Version { encoding, .. } => {
                     let is_module = *encoding == Encoding::Module;
@@ -131,7 +165,8 @@ impl<'a> Found<'a> {
             if let (true, Some(module)) = (is_module, found.modules.last_mut()) {
                 module.see(payload)?;
             }
-        }
+            Ok(())
+        })?;
         Ok(found)
     }
 
@@ -152,8 +187,8 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// What can be taken out, and of which module.
-    fn data(&self) -> Result<Option<(usize, Data<'a>)>, BinaryReaderError> {
+    /// What can be taken out.
+    fn data(&self) -> Result<Option<Data>, BinaryReaderError> {
         if self.depth > DEEPEST {
             return Ok(None);
         }
@@ -162,8 +197,7 @@ impl<'a> Found<'a> {
         let (Some((number, module)), None) = (owners.next(), owners.next()) else {
             return Ok(None);
         };
-        let data = module.plain_data()?;
-        Ok(data.map(|data| (number, data)))
+        module.plain_data(number)
     }
 }
 
@@ -278,7 +312,7 @@ impl<'a> Module<'a> {
     }
 
     /// The segments, if they are plain, worth it, and within the memory.
-    fn plain_data(&self) -> Result<Option<Data<'a>>, BinaryReaderError> {
+    fn plain_data(&self, number: usize) -> Result<Option<Data>, BinaryReaderError> {
         let ([memory], Some(section)) = (&self.memories[..], &self.data) else {
             return Ok(None);
         };
@@ -315,9 +349,10 @@ impl<'a> Module<'a> {
                 return Ok(None);
             }
             if !segment.data.is_empty() {
+                let end = segment.range.end;
                 segments.push(Segment {
                     at,
-                    bytes: segment.data,
+                    bytes: end - segment.data.len()..end,
                 });
             }
         }
@@ -335,110 +370,37 @@ impl<'a> Module<'a> {
         if total < SMALL || place.len() > 2 * total + 2 * PAGE {
             return Ok(None);
         }
-        Ok(Some(Data { place, segments }))
-    }
-}
-
-/// The component, with empty segments in place of the active ones of its module of that number.
-fn without_data(bytes: &[u8], number: usize) -> Result<Vec<u8>, BinaryReaderError> {
-    let mut copier = Copier { modules: 0, number };
-    copier.component(bytes)
-}
-
-/// Copies section by section. What holds others is written anew, since its length changes.
-struct Copier {
-    /// Modules that have begun.
-    modules: usize,
-    /// The one to be changed.
-    number: usize,
-}
-
-/// Magic number, version and layer.
-const PREAMBLE: usize = 8;
-const CORE_MODULE: u8 = 1;
-const COMPONENT: u8 = 4;
-const DATA: u8 = 11;
-
-impl Copier {
-    fn component(&mut self, bytes: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
-        sections(bytes, |id, body| match id {
-            CORE_MODULE => Ok(Cow::Owned(self.module(body)?)),
-            COMPONENT => Ok(Cow::Owned(self.component(body)?)),
-            _ => Ok(Cow::Borrowed(body)),
-        })
-    }
-
-    fn module(&mut self, bytes: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
-        self.modules += 1;
-        if self.modules - 1 != self.number {
-            return Ok(bytes.to_vec());
-        }
-        sections(bytes, |id, body| match id {
-            DATA => Ok(Cow::Owned(emptied(body)?)),
-            _ => Ok(Cow::Borrowed(body)),
-        })
-    }
-}
-
-/// Copies a module or component with each section's body replaced by what `body` makes of it.
-fn sections<'a>(
-    bytes: &'a [u8],
-    mut body: impl FnMut(u8, &'a [u8]) -> Result<Cow<'a, [u8]>, BinaryReaderError>,
-) -> Result<Vec<u8>, BinaryReaderError> {
-    let mut reader = wasmparser::BinaryReader::new(bytes, 0);
-    let mut copy = reader.read_bytes(PREAMBLE)?.to_vec();
-    while !reader.eof() {
-        let id = reader.read_u8()?;
-        let length = reader.read_var_u32()?;
-        let new = body(id, reader.read_bytes(length as usize)?)?;
-        copy.push(id);
-        write_length(&mut copy, new.len());
-        copy.extend_from_slice(&new);
-    }
-    Ok(copy)
-}
-
-/// A data section whose active segments of the first memory are empty. Others stay.
-fn emptied(body: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
-    /// Active, of memory 0, at `i32.const 0`, of no bytes.
-    const EMPTY: [u8; 5] = [0x00, 0x41, 0x00, 0x0b, 0x00];
-    let section = wasmparser::DataSectionReader::new(wasmparser::BinaryReader::new(body, 0))?;
-    let mut copy = Vec::new();
-    write_length(&mut copy, section.count() as usize);
-    for segment in section {
-        let segment = segment?;
-        match segment.kind {
-            DataKind::Active { .. } => copy.extend_from_slice(&EMPTY),
-            DataKind::Passive => copy.extend_from_slice(&body[segment.range]),
-        }
-    }
-    Ok(copy)
-}
-
-/// An unsigned LEB128 number.
-fn write_length(to: &mut Vec<u8>, mut length: usize) {
-    loop {
-        let low = (length & 0x7f) as u8;
-        length >>= 7;
-        if length == 0 {
-            to.push(low);
-            return;
-        }
-        to.push(low | 0x80);
+        Ok(Some(Data {
+            place,
+            segments,
+            module: number,
+        }))
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use super::code::{COMPONENT, CORE_MODULE, DATA, write_length};
     use super::*;
+    use crate::source::Source;
 
     const MOST_PARTS: usize = 200;
 
-    fn split(bytes: &[u8]) -> Result<Split<'_>, BinaryReaderError> {
+    fn split(bytes: &[u8]) -> Result<Split, BinaryReaderError> {
         super::split(bytes, MOST_PARTS)
     }
 
-    fn section(id: u8, body: &[u8]) -> Vec<u8> {
+    /// What is compiled of a component.
+    fn code(bytes: &[u8]) -> Vec<u8> {
+        let found = split(bytes).unwrap();
+        let code = Code {
+            component: &Source::of(bytes),
+            without: found.data.as_ref(),
+        };
+        code.bytes().unwrap().into_owned()
+    }
+
+    pub(crate) fn section(id: u8, body: &[u8]) -> Vec<u8> {
         let mut bytes = vec![id];
         write_length(&mut bytes, body.len());
         bytes.extend_from_slice(body);
@@ -446,7 +408,7 @@ mod tests {
     }
 
     /// An active segment at `i32.const at`.
-    fn active(at: u32, data: &[u8]) -> Vec<u8> {
+    pub(crate) fn active(at: u32, data: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0x00, 0x41];
         // Signed LEB128: a last byte whose bit 6 is not set.
         let mut left = at;
@@ -460,7 +422,7 @@ mod tests {
         bytes
     }
 
-    fn passive(data: &[u8]) -> Vec<u8> {
+    pub(crate) fn passive(data: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0x01];
         write_length(&mut bytes, data.len());
         bytes.extend_from_slice(data);
@@ -468,7 +430,7 @@ mod tests {
     }
 
     /// A module with a memory of so many pages and these segments.
-    fn module(pages: u8, segments: &[Vec<u8>]) -> Vec<u8> {
+    pub(crate) fn module(pages: u8, segments: &[Vec<u8>]) -> Vec<u8> {
         let mut data = vec![segments.len() as u8];
         data.extend(segments.concat());
         let mut bytes = b"\0asm\x01\0\0\0".to_vec();
@@ -477,7 +439,7 @@ mod tests {
         bytes
     }
 
-    fn component(modules: &[Vec<u8>]) -> Vec<u8> {
+    pub(crate) fn component(modules: &[Vec<u8>]) -> Vec<u8> {
         let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
         for module in modules {
             bytes.extend(section(CORE_MODULE, module));
@@ -502,9 +464,10 @@ mod tests {
         assert_eq!(taken.place, 0..3 * PAGE);
         let places: Vec<_> = taken.segments.iter().map(|segment| segment.at).collect();
         assert_eq!(places, [70_000, 10]);
-        assert_eq!(taken.segments[1].bytes, b"low");
+        assert_eq!(whole[taken.segments[0].bytes.clone()], *large(7));
+        assert_eq!(whole[taken.segments[1].bytes.clone()], *b"low");
         let emptied = [active(0, b""), passive(b"stays"), active(0, b"")];
-        assert_eq!(*found.code, *component(&[module(4, &emptied)]));
+        assert_eq!(code(&whole), component(&[module(4, &emptied)]));
     }
 
     #[test]
@@ -512,10 +475,38 @@ mod tests {
         let inner = component(&[module(2, &[active(0, &large(1))])]);
         let mut outer = b"\0asm\x0d\0\x01\0".to_vec();
         outer.extend(section(COMPONENT, &inner));
-        let found = split(&outer).unwrap();
-        assert!(found.data.is_some());
-        assert!(found.code.len() < outer.len() - SMALL);
-        assert!(split(&found.code).unwrap().data.is_none());
+        let data = split(&outer).unwrap().data.unwrap();
+        assert_eq!(outer[data.segments[0].bytes.clone()], *large(1));
+        let code = code(&outer);
+        assert!(code.len() < outer.len() - SMALL);
+        assert!(split(&code).unwrap().data.is_none());
+    }
+
+    #[test]
+    fn code_is_told_from_other_code_but_not_by_data() {
+        let identity = |bytes: &[u8]| {
+            let mut identity = Vec::new();
+            let found = split(bytes).unwrap();
+            let code = Code {
+                component: &Source::of(bytes),
+                without: found.data.as_ref(),
+            };
+            let read = code.identify(|part| identity.extend_from_slice(part));
+            read.unwrap();
+            identity
+        };
+        let made = |at: u32, data: &[u8], tail: &[u8]| {
+            let mut bytes = component(&[module(4, &[active(at, data)])]);
+            bytes.extend(section(0, &[&[3], tail].concat()));
+            bytes
+        };
+        let one = identity(&made(70_000, &large(1), b"end"));
+        assert_eq!(one, identity(&made(70_000, &large(2), b"end")));
+        assert_ne!(one, identity(&made(70_000, &large(1), b"And")));
+        assert_ne!(one, identity(&made(70_001, &large(1), b"end")));
+        assert_ne!(one, identity(&made(70_000, &vec![1; SMALL + 1], b"end")));
+        let small = component(&[module(1, &[active(0, b"small")])]);
+        assert_eq!(identity(&small), [&[0; 8], &small[..]].concat());
     }
 
     #[test]
@@ -523,7 +514,6 @@ mod tests {
         let stays = |what: &str, whole: Vec<u8>| {
             let found = split(&whole).unwrap();
             assert!(found.data.is_none(), "{what}");
-            assert_eq!(*found.code, *whole, "{what}");
         };
         let two = module(2, &[active(0, &large(1))]);
         stays("two memories", component(&[two.clone(), two]));
@@ -590,8 +580,7 @@ mod tests {
                 assert!(split(&whole).unwrap().data.is_some());
             }
         }
-        let found = split(&whole).unwrap();
-        assert!(found.data.is_none() && *found.code == *whole);
+        assert!(split(&whole).unwrap().data.is_none());
     }
 
     #[test]
