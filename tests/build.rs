@@ -19,6 +19,8 @@ fn main() {
     for watched in [
         "guests/guests",
         "guests/Cargo.toml",
+        "bare/bare.rs",
+        "bare/Cargo.toml",
         "components/src",
         "components/Cargo.toml",
         "conformance/cases",
@@ -36,8 +38,12 @@ fn main() {
         let target = target.join(package.replace('/', "-"));
         let built = target.join("wasm32-wasip2/release/examples");
         println!("cargo::rustc-env={variable}={}", built.display());
-        build(&here.join(package), &target);
+        build(&here.join(package), &["--examples"], &target);
         if package == "guests" {
+            let bare = target.with_file_name("bare");
+            build(&here.join("bare"), &[], &bare);
+            let made = bare.join("wasm32-wasip2/release/bare.wasm");
+            std::fs::copy(made, built.join("bare.wasm")).expect("both are folders of this build");
             let components = here.join("components");
             by_hand(&components, &target.with_file_name("components"), &built);
         }
@@ -56,13 +62,14 @@ fn by_hand(package: &Path, target: &Path, folder: &Path) {
     assert!(status.success(), "{} does not run", package.display());
 }
 
-fn build(package: &Path, target: &Path) {
+fn build(package: &Path, what: &[&str], target: &Path) {
     if !package.join("Cargo.toml").exists() {
         return;
     }
     let mut command = cargo(package);
     command
-        .args(["build", "--release", "--examples", "--locked"])
+        .args(["build", "--release", "--locked"])
+        .args(what)
         .args(["--target", "wasm32-wasip2", "--target-dir"])
         .arg(target);
     let status = command.status().expect("cargo can be started");

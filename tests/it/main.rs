@@ -38,6 +38,7 @@
 )]
 
 mod access_log;
+mod bare;
 mod blocks;
 mod body;
 mod body_faults;

@@ -7,14 +7,19 @@ use crate::tidy;
 use crate::tools::{self, WASM};
 
 /// The workspaces beside the main one. Their guests are checked for the target they are made for.
-const GUEST_WORKSPACES: [(&str, &[&str]); 4] = [
+const GUEST_WORKSPACES: [(&str, &[&str]); 7] = [
     ("examples", &["--workspace"]),
     (BENCH_GUESTS, &["--workspace"]),
+    (BENCH_HELLO, &["--workspace"]),
+    ("tests/bare", &["--workspace"]),
+    (SDK, &["--no-default-features"]),
     ("tests/guests", &["--examples"]),
     ("tests/conformance/rust", &["--examples"]),
 ];
 /// The guests of `cargo xtask bench`. The tests lint them and run nothing of it.
 pub(crate) const BENCH_GUESTS: &str = "benches/guests";
+/// The one of them that does without the standard library.
+pub(crate) const BENCH_HELLO: &str = "benches/hello";
 /// Workspaces beside the main one that are for the host as well.
 const HOST_WORKSPACES: [&str; 3] = [SDK, "tests/components", BENCH_HYPER];
 const SDK: &str = "guest-sdk/rust";

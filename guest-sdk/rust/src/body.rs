@@ -1,7 +1,11 @@
 //! The body of a response: what an application returns.
 
-use std::borrow::Cow;
-use std::cell::RefCell;
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+#[cfg(feature = "std")]
 use std::io::{ErrorKind, Read};
 
 use crate::raw::app::{self, GuestBlocks};
@@ -9,6 +13,7 @@ use crate::raw::types::{Exception, HostBody};
 use crate::{Error, Input, Result};
 
 /// How much [`Body::reader`] reads at a time, in bytes.
+#[cfg(feature = "std")]
 const READ: usize = 64 * 1024;
 
 /// The body of a response.
@@ -69,9 +74,10 @@ impl Body {
 
     /// What a reader gives, from where it stands to its end: PEP 3333's
     /// `wsgi.file_wrapper` (`S59`). The reader is dropped when the request ends.
+    #[cfg(feature = "std")]
     pub fn reader(mut reader: impl Read + 'static) -> Self {
         let mut buffer = vec![0; READ];
-        Self::iter(std::iter::from_fn(move || {
+        Self::iter(core::iter::from_fn(move || {
             loop {
                 match reader.read(&mut buffer) {
                     Ok(0) => return None,
@@ -259,7 +265,7 @@ impl GuestBlocks for Blocks {
         // instance may still call the host.
         let mut source = self
             .0
-            .replace(Box::new(Plain(std::iter::empty::<Vec<u8>>())));
+            .replace(Box::new(Plain(core::iter::empty::<Vec<u8>>())));
         source.close().map_err(Error::into_exception)
     }
 }

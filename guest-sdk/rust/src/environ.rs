@@ -1,6 +1,8 @@
 //! `environ`: the variables of one request.
 
-use std::string::FromUtf8Error;
+use alloc::borrow::ToOwned;
+use alloc::string::{FromUtf8Error, String};
+use alloc::vec::Vec;
 
 use crate::latin1;
 use crate::raw::types;

@@ -1,13 +1,15 @@
 //! What an application fails with. Not for the client: the host logs it and
 //! answers `500` by itself.
 
-use std::any::{Any, type_name};
-use std::fmt;
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use core::any::{Any, type_name};
+use core::fmt;
 
 use crate::raw::types::Exception;
 
 /// The result of an application and of what it calls.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+pub type Result<T, E = Error> = core::result::Result<T, E>;
 
 /// An error that has lost its type: what of a guest's exception crosses the
 /// boundary to the host.
@@ -98,7 +100,7 @@ impl fmt::Debug for Error {
     }
 }
 
-impl<E: std::error::Error + 'static> From<E> for Error {
+impl<E: core::error::Error + 'static> From<E> for Error {
     fn from(error: E) -> Self {
         // An exception that comes back from the host stays what it was.
         if let Some(exception) = (&error as &dyn Any).downcast_ref::<Exception>() {
@@ -123,7 +125,7 @@ fn short_name(name: &str) -> String {
     }
 }
 
-fn sources(error: &dyn std::error::Error) -> Option<String> {
+fn sources(error: &dyn core::error::Error) -> Option<String> {
     let mut source = error.source()?;
     let mut text = String::new();
     loop {

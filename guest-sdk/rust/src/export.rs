@@ -48,6 +48,8 @@ pub fn __call(
     environ: types::Environ,
     start_response: types::StartResponse,
 ) -> Result<app::Body, types::Exception> {
+    #[cfg(all(not(feature = "std"), target_family = "wasm"))]
+    crate::bare::begin(&environ);
     let body = app(
         Environ::from_raw(environ),
         StartResponse::from_raw(start_response),

@@ -1,11 +1,14 @@
 //! `wsgi.input`: the body of the request, for reading.
 
+use alloc::vec::Vec;
+#[cfg(feature = "std")]
 use std::io::{self, BufRead, Read};
 
 use crate::IoError;
 use crate::raw::types;
 
 /// How much [`BufRead`] asks for at a time, in bytes.
+#[cfg(feature = "std")]
 const BUFFER: u64 = 16 * 1024;
 
 /// The body of the request, as it arrives.
@@ -20,7 +23,7 @@ const BUFFER: u64 = 16 * 1024;
 #[derive(Debug)]
 pub struct Input {
     raw: types::Input,
-    /// What [`BufRead`] read ahead and has not given out: `ahead[position..]`.
+    /// What [`BufRead`](std::io::BufRead) read ahead and has not given out: `ahead[position..]`.
     ahead: Vec<u8>,
     position: usize,
 }
@@ -139,11 +142,15 @@ impl Input {
         Ok(data)
     }
 
+    fn skip(&mut self, count: usize) {
+        self.position = (self.position + count).min(self.ahead.len());
+    }
+
     fn take_ahead(&mut self, max: u64) -> Vec<u8> {
         let ahead = &self.ahead[self.position..];
         let count = usize::try_from(max).map_or(ahead.len(), |max| max.min(ahead.len()));
         let taken = ahead[..count].to_vec();
-        self.consume(count);
+        self.skip(count);
         taken
     }
 }
@@ -159,6 +166,7 @@ fn join(data: &mut Vec<u8>, more: Vec<u8>) {
 
 /// Reads what is there, as a socket does: fewer bytes than asked for are not
 /// the end, none is.
+#[cfg(feature = "std")]
 impl Read for Input {
     fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
         if target.is_empty() {
@@ -178,6 +186,7 @@ impl Read for Input {
     }
 }
 
+#[cfg(feature = "std")]
 impl BufRead for Input {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.position >= self.ahead.len() {
@@ -188,10 +197,11 @@ impl BufRead for Input {
     }
 
     fn consume(&mut self, count: usize) {
-        self.position = (self.position + count).min(self.ahead.len());
+        self.skip(count);
     }
 }
 
+#[cfg(feature = "std")]
 fn to_io(error: IoError) -> io::Error {
     let kind = match error {
         IoError::Disconnected => io::ErrorKind::ConnectionAborted,

@@ -2,7 +2,9 @@
 //! has them (`S13`). They are not UTF-8 that was decoded: `é` sent as UTF-8
 //! arrives as the two code points U+00C3 U+00A9.
 
-use std::fmt;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
 
 /// The native string of some bytes.
 ///
@@ -53,7 +55,7 @@ impl fmt::Display for NotLatin1 {
     }
 }
 
-impl std::error::Error for NotLatin1 {}
+impl core::error::Error for NotLatin1 {}
 
 #[cfg(test)]
 mod tests {

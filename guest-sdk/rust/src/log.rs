@@ -1,8 +1,11 @@
 //! `wsgi.errors`: the application's log. It is not a part of the response.
 
-use std::fmt;
+use alloc::string::ToString;
+use core::fmt;
+#[cfg(feature = "std")]
 use std::io;
 
+#[cfg(feature = "std")]
 use crate::latin1;
 use crate::raw::types;
 
@@ -52,9 +55,10 @@ impl Errors {
 }
 
 /// Bytes that are not UTF-8 are shown as latin-1, so that none is lost.
+#[cfg(feature = "std")]
 impl io::Write for Errors {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match std::str::from_utf8(bytes) {
+        match core::str::from_utf8(bytes) {
             Ok(text) => self.0.write(text),
             Err(_) => self.0.write(&latin1::to_latin1_string(bytes)),
         }

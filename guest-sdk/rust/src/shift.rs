@@ -1,5 +1,9 @@
 //! Routing by rewriting `SCRIPT_NAME` and `PATH_INFO` (`M13`).
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use crate::{Environ, Result};
 
 /// Moves the first segment of `PATH_INFO` to the end of `SCRIPT_NAME` and

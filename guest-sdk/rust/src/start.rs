@@ -1,5 +1,8 @@
 //! `start_response` and the `write` it returns.
 
+use alloc::borrow::ToOwned;
+use alloc::vec::Vec;
+#[cfg(feature = "std")]
 use std::io;
 
 use crate::raw::types;
@@ -132,6 +135,7 @@ impl Writer {
 
 /// Each call is a block of its own, so that `write!` sends one for each piece of
 /// its format: wrap it in a [`std::io::BufWriter`].
+#[cfg(feature = "std")]
 impl io::Write for Writer {
     fn write(&mut self, block: &[u8]) -> io::Result<usize> {
         match self.0.write(block) {
@@ -146,6 +150,7 @@ impl io::Write for Writer {
     }
 }
 
+#[cfg(feature = "std")]
 fn kind_of(error: &WriteError) -> io::ErrorKind {
     match error {
         WriteError::Disconnected => io::ErrorKind::BrokenPipe,

@@ -1,5 +1,8 @@
 //! Rebuilding the URL of a request, as PEP 3333 describes it (`S61`).
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+
 use crate::Environ;
 
 /// The URL of the request: scheme, host, quoted path, query.

@@ -12,7 +12,7 @@ use super::get::{self, Got};
 use super::work::{App, Work};
 use crate::bench::http::Request;
 use crate::bench::options::{Options, Rival};
-use crate::suite::{BENCH_GUESTS, component};
+use crate::suite::{BENCH_GUESTS, BENCH_HELLO, component};
 
 pub(crate) const HYPER: &str = "hyper";
 pub(crate) const WASM_GW: &str = "wasm-gw";
@@ -247,6 +247,8 @@ fn is_program(work: &Work) -> bool {
 fn gateway_app(app: &App) -> PathBuf {
     match app {
         App::Given(component) => component.clone(),
+        App::Hello => component(BENCH_HELLO, "hello"),
+        App::HelloStd => component(BENCH_GUESTS, "hello_std"),
         app => component(BENCH_GUESTS, app.name()),
     }
 }

@@ -34,7 +34,7 @@ use anyhow::{Context, Result, ensure};
 use super::machine::Machine;
 use super::options::{Load, Options};
 use super::programs;
-use crate::suite::{BENCH_GUESTS, build_guests};
+use crate::suite::{BENCH_GUESTS, BENCH_HELLO, build_guests};
 use bounds::Figures;
 use contender::Contender;
 use report::Report;
@@ -60,6 +60,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<bool>> {
         Load::Oha => oha::version()?,
     };
     build_guests(BENCH_GUESTS)?;
+    build_guests(BENCH_HELLO)?;
     let contenders = contender::all(options, &mut missing);
     let works = works(options)?;
     ensure!(

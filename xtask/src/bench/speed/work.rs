@@ -33,6 +33,8 @@ pub(crate) struct Work {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum App {
     Hello,
+    /// The same with what any Rust program has; one of ours.
+    HelloStd,
     Work,
     Snapshot,
     /// A component of the user's own.
@@ -43,6 +45,7 @@ impl App {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Hello => "hello",
+            Self::HelloStd => "hello-std",
             Self::Work => "work",
             Self::Snapshot => "snapshot",
             Self::Given(_) => "component",
@@ -91,6 +94,13 @@ pub(crate) fn all() -> Vec<Work> {
             connections: &[1, 64, 512],
             ..get("hello", "14 bytes", App::Hello, "/", Answer::Text(HELLO))
         },
+        get(
+            "hello-std",
+            "the same, from a component with the standard library",
+            App::HelloStd,
+            "/",
+            Answer::Text(HELLO),
+        ),
         Work {
             request: Request {
                 headers: (1..=ASKED)

@@ -1,0 +1,119 @@
+//! What the standard library would bring: memory, and words for a panic.
+
+use alloc::alloc::{GlobalAlloc, Layout, alloc, handle_alloc_error, realloc};
+use alloc::string::ToString;
+use core::arch::wasm32;
+use core::cell::Cell;
+use core::mem::ManuallyDrop;
+use core::panic::PanicInfo;
+use core::ptr;
+
+use crate::raw::types;
+
+// The allocator of the C library, which begins with the rest of the memory that an instance has at its
+// start: as long as that lasts, the memory need not grow, which costs the host much.
+#[link(name = "c")]
+unsafe extern "C" {
+    fn aligned_alloc(align: usize, size: usize) -> *mut u8;
+    fn malloc(size: usize) -> *mut u8;
+    fn free(block: *mut u8);
+    #[link_name = "realloc"]
+    fn resize(block: *mut u8, size: usize) -> *mut u8;
+}
+
+/// What `malloc` aligns to.
+const ALIGN: usize = 16;
+
+struct Heap;
+
+#[global_allocator]
+static HEAP: Heap = Heap;
+
+// SAFETY: the C library's functions are an allocator; each block is of the layout that was asked for, and
+// goes back to where it came from.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: they may be called with any size; `aligned_alloc` gets a power of two.
+        unsafe {
+            if layout.align() <= ALIGN {
+                malloc(layout.size())
+            } else {
+                aligned_alloc(layout.align(), layout.size())
+            }
+        }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, _layout: Layout) {
+        // SAFETY: the block is one of `alloc`'s.
+        unsafe { free(block) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if layout.align() <= ALIGN {
+            // SAFETY: the block is one of `malloc`'s.
+            return unsafe { resize(block, size) };
+        }
+        // SAFETY: the caller says that the layout is the block's and the size is one that fits it.
+        unsafe {
+            let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            if !new.is_null() {
+                ptr::copy_nonoverlapping(block, new, layout.size().min(size));
+                self.dealloc(block, layout);
+            }
+            new
+        }
+    }
+}
+
+/// By which the host puts its answers into this memory. The arguments are those of the canonical ABI.
+#[unsafe(export_name = "cabi_realloc")]
+unsafe extern "C" fn cabi_realloc(
+    block: *mut u8,
+    old_size: usize,
+    align: usize,
+    new_size: usize,
+) -> *mut u8 {
+    // SAFETY: the host keeps to the canonical ABI: a power of two, and a block of ours, or none.
+    unsafe {
+        let layout = Layout::from_size_align_unchecked(new_size, align);
+        let new = if old_size > 0 {
+            let old = Layout::from_size_align_unchecked(old_size, align);
+            realloc(block, old, new_size)
+        } else if new_size == 0 {
+            return ptr::without_provenance_mut(align);
+        } else {
+            alloc(layout)
+        };
+        if new.is_null() {
+            handle_alloc_error(layout);
+        }
+        new
+    }
+}
+
+/// The handle of the request's `environ`, whose log takes what a panic says. An instance has one thread.
+struct Request(Cell<u32>);
+
+// SAFETY: there is no other thread.
+unsafe impl Sync for Request {}
+
+static REQUEST: Request = Request(Cell::new(0));
+
+/// This request has begun.
+pub(crate) fn begin(environ: &types::Environ) {
+    REQUEST.0.set(environ.handle());
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    // Should this panic too, there is nothing left to say.
+    let handle = REQUEST.0.replace(0);
+    if handle != 0 {
+        // SAFETY: nobody else uses the handle any more, since nothing runs after a panic. Where the
+        // application has dropped it the host ends this call, as the next line would.
+        let environ = ManuallyDrop::new(unsafe { types::Environ::from_handle(handle) });
+        // Never dropped either: one import less.
+        ManuallyDrop::new(environ.errors()).write(&info.to_string());
+    }
+    wasm32::unreachable()
+}
