@@ -77,7 +77,7 @@ async fn one_apps_queue_is_not_anothers() {
 }
 
 #[tokio::test]
-async fn a_full_pool_is_503_and_the_log_names_it() {
+async fn the_instances_of_all_apps_together_are_bounded_and_the_log_names_it() {
     let runtime = Runtime::new(RuntimeConfig {
         instances: 1,
         max_memory: 16 << 20,
@@ -95,7 +95,11 @@ async fn a_full_pool_is_503_and_the_log_names_it() {
         .serve()
         .await;
     let _busy = occupy(&server).await;
-    assert_busy(&server.get("/").await, "no room in the pool").await;
+    assert_busy(
+        &server.get("/").await,
+        "all 1 instances of all apps together",
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -402,7 +402,7 @@ impl App {
         let instances = runtime.instances;
         if runtime.ticker.live() >= instances {
             return Err(format!(
-                "no room in the pool: all {instances} instances of all apps together are in use"
+                "all {instances} instances of all apps together are in use"
             ));
         }
         let app = &*self.0;

@@ -23,7 +23,10 @@ const fn expected(place: usize) -> u8 {
     (place % 251) as u8 + 1
 }
 
-#[allow(long_running_const_eval, reason = "1200 KiB are filled by the compiler")]
+#[allow(
+    long_running_const_eval,
+    reason = "1200 KiB are filled by the compiler"
+)]
 static DATA: Mutex<[u8; SIZE]> = Mutex::new(pattern());
 static ZEROS: Mutex<[u8; 64 << 10]> = Mutex::new([0; 64 << 10]);
 
