@@ -43,7 +43,7 @@ fn main() {
             let bare = target.with_file_name("bare");
             build(&here.join("bare"), &[], &bare);
             let made = bare.join("wasm32-wasip2/release/bare.wasm");
-            std::fs::copy(made, built.join("bare.wasm")).expect("both are folders of this build");
+            std::fs::copy(made, built.join("bare.wasm")).expect("bare.wasm was built");
             let components = here.join("components");
             by_hand(&components, &target.with_file_name("components"), &built);
         }

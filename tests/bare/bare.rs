@@ -1,5 +1,6 @@
 //! A guest without the standard library. It answers with its body, through memory of every kind that the
-//! SDK's allocator gives out; with `?panic` it panics, with `?dropped` after it has dropped its environ.
+//! SDK's allocator gives out; with `?panic` it panics, with `?dropped` after it has dropped its environ, with
+//! `?block` in a block of its body.
 
 #![no_std]
 
@@ -21,6 +22,15 @@ fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
         drop(environ);
     }
     assert!(!["panic", "dropped"].contains(&query.as_str()), "asked to");
+    if query == "block" {
+        start_response.start("200 OK", &[])?;
+        let mut number = 0;
+        return Ok(Body::iter(core::iter::from_fn(move || {
+            number += 1;
+            assert!(number < 3, "a block is asked to");
+            Some("block")
+        })));
+    }
     let mut aligned = Vec::new();
     let mut length = 0;
     loop {

@@ -31,9 +31,13 @@ async fn what_a_panic_says_is_in_the_log() {
 }
 
 #[tokio::test]
-async fn a_panic_without_a_log_ends_the_guest_all_the_same() {
+async fn what_a_panic_says_is_in_the_log_also_when_the_environ_is_gone() {
     let server = TestApp::of("bare").serve().await;
     let response = server.get("/?dropped").await;
     response.expect(502);
-    log::wait(response.id(), "the guest trapped").await;
+    log::wait(response.id(), "asked to").await;
+    // In a block the head is out.
+    let mut client = server.connect().await;
+    client.send("GET /?block HTTP/1.1\r\nHost: t\r\n\r\n").await;
+    log::wait_for_guest("a block is asked to").await;
 }

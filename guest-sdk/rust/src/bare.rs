@@ -4,7 +4,6 @@ use alloc::alloc::{GlobalAlloc, Layout, alloc, handle_alloc_error, realloc};
 use alloc::string::ToString;
 use core::arch::wasm32;
 use core::cell::Cell;
-use core::mem::ManuallyDrop;
 use core::panic::PanicInfo;
 use core::ptr;
 
@@ -33,12 +32,16 @@ static HEAP: Heap = Heap;
 // goes back to where it came from.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: they may be called with any size; `aligned_alloc` gets a power of two.
+        // SAFETY: `malloc` takes any size; `aligned_alloc` gets a power of two and a multiple of it, which a
+        // layout says does not overflow.
         unsafe {
             if layout.align() <= ALIGN {
                 malloc(layout.size())
             } else {
-                aligned_alloc(layout.align(), layout.size())
+                aligned_alloc(
+                    layout.align(),
+                    layout.size().next_multiple_of(layout.align()),
+                )
             }
         }
     }
@@ -91,29 +94,25 @@ unsafe extern "C" fn cabi_realloc(
     }
 }
 
-/// The handle of the request's `environ`, whose log takes what a panic says. An instance has one thread.
-struct Request(Cell<u32>);
+/// The log of the request, which takes what a panic says, also when the application has dropped its
+/// `environ`. An instance has one thread.
+struct Log(Cell<Option<types::Errors>>);
 
 // SAFETY: there is no other thread.
-unsafe impl Sync for Request {}
+unsafe impl Sync for Log {}
 
-static REQUEST: Request = Request(Cell::new(0));
+static LOG: Log = Log(Cell::new(None));
 
 /// This request has begun.
 pub(crate) fn begin(environ: &types::Environ) {
-    REQUEST.0.set(environ.handle());
+    LOG.0.set(Some(environ.errors()));
 }
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     // Should this panic too, there is nothing left to say.
-    let handle = REQUEST.0.replace(0);
-    if handle != 0 {
-        // SAFETY: nobody else uses the handle any more, since nothing runs after a panic. Where the
-        // application has dropped it the host ends this call, as the next line would.
-        let environ = ManuallyDrop::new(unsafe { types::Environ::from_handle(handle) });
-        // Never dropped either: one import less.
-        ManuallyDrop::new(environ.errors()).write(&info.to_string());
+    if let Some(errors) = LOG.0.take() {
+        errors.write(&info.to_string());
     }
     wasm32::unreachable()
 }

@@ -200,8 +200,8 @@ impl App {
         Self::from_source(runtime, config, || Ok(Source::of(bytes)))
     }
 
-    /// As [`load`](Self::load), with the component in a file. That is faster for a large one: of what its
-    /// memory begins with, nothing is kept twice.
+    /// As [`load`](Self::load), with the component in a file. That is faster for a large one, whose code and
+    /// data are not read into memory first.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Compiled code on disk, so that a second start does not compile.
 //!
 //! Compiled code runs outside the sandbox, so what is mapped must be what was compiled. An entry's
-//! name is a digest of the component and of all that decides the code; beside it stands a keyed
+//! name is a digest of what is compiled of a component and of all that decides the code; beside it stands a keyed
 //! BLAKE3 of name and code, made with a key that only this user can read. The folder and each entry are
 //! opened once, and checked and used by that one descriptor. Folder, key and entries that another
 //! user could write are refused. Whatever is wrong with an entry, the answer is to compile again.
@@ -20,10 +20,10 @@ use wasmtime::component::Component;
 
 use self::folder::{Folder, others_may_read};
 use crate::config::CacheConfig;
-use crate::source::Source;
+use crate::source::{self, Source};
 use crate::split::Code;
 
-/// Changes when the layout of the folder does.
+/// Changes when the layout of the folder does, or what an entry's name is made of.
 const FORMAT: &str = "2";
 const KEY: &str = "key";
 const CODE: &str = "cwasm";
@@ -118,7 +118,7 @@ impl Cache {
         };
         // The entry would be another component's for ever.
         if entry_name(engine, code)? != entry {
-            return Err(io::Error::other("it was written to while it was read; try again").into());
+            return Err(source::changed().into());
         }
         let component = compile(engine, code)?;
         let used = match self.store(&entry, &component.serialize()?) {

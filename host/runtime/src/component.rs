@@ -173,6 +173,7 @@ pub(crate) fn load(
             compiled(&engines.engine().map_err(invalid)?.0, cache, code)?
         }
     };
+    source.check().map_err(ComponentError::Unreadable)?;
     let engine = component.engine();
     check_names(engine, &component)?;
     let initial_memory = check_memory(&component, limits)?;

@@ -2,10 +2,10 @@
 //! the code was compiled before it is only hashed, and the data goes straight into the memory's image.
 
 use std::borrow::Cow;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use memmap2::MmapMut;
 use wasmparser::{BinaryReader, BinaryReaderError, Chunk, Data, Parser, Payload};
@@ -43,6 +43,8 @@ enum Bytes<'a> {
 #[derive(Debug)]
 struct Left {
     file: File,
+    /// As it was before anything was read.
+    facts: Metadata,
     /// In order, and apart.
     parts: Vec<Range<usize>>,
 }
@@ -81,8 +83,9 @@ impl<'a> Source<'a> {
         walk.component()?;
         Ok(Source {
             bytes: Bytes::Mapped(walk.bytes),
-            left: Some(Left {
+            left: (!walk.left.is_empty()).then_some(Left {
                 file: walk.file,
+                facts,
                 parts: walk.left,
             }),
         })
@@ -94,6 +97,26 @@ impl<'a> Source<'a> {
             Bytes::Given(bytes) => bytes,
             Bytes::Read(bytes) => bytes,
             Bytes::Mapped(bytes) => bytes,
+        }
+    }
+
+    /// Finds out whether what was read until now is of one and the same file.
+    ///
+    /// # Errors
+    ///
+    /// It was written to meanwhile.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        let Some(Left { file, facts, .. }) = &self.left else {
+            return Ok(());
+        };
+        let key = |facts: &Metadata| {
+            let modified = (facts.mtime(), facts.mtime_nsec());
+            (facts.len(), modified, (facts.ctime(), facts.ctime_nsec()))
+        };
+        if key(&file.metadata()?) == key(facts) {
+            Ok(())
+        } else {
+            Err(changed())
         }
     }
 
@@ -125,7 +148,7 @@ impl<'a> Source<'a> {
         mut take: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut here = part.start;
-        if let Some(Left { file, parts }) = &self.left {
+        if let Some(Left { file, parts, .. }) = &self.left {
             let first = parts.partition_point(|left| left.end <= part.start);
             let mut buffer = Vec::new();
             for left in &parts[first..] {
@@ -145,6 +168,11 @@ impl<'a> Source<'a> {
         }
         take(&self.bytes()[here..part.end])
     }
+}
+
+/// Somebody writes to the file.
+pub(crate) fn changed() -> io::Error {
+    io::Error::other("the file was written to while it was read; try again when it is whole")
 }
 
 /// Goes through a component and reads all but its large parts of code and data.
@@ -209,6 +237,10 @@ impl Walk {
             let Ok(contents) = contents(&self.bytes[..range.end], at) else {
                 break;
             };
+            // Its head is longer than what was read of it, and so it is not what it seems.
+            if contents.start > self.done {
+                break;
+            }
             at = contents.end;
             self.part(&contents)?;
         }
@@ -227,11 +259,9 @@ impl Walk {
         Ok(())
     }
 
-    /// Leaves a large part where it is. One whose head was longer than what was read of it is not what it
-    /// seems.
+    /// Leaves a large part where it is.
     fn part(&mut self, part: &Range<usize>) -> io::Result<()> {
-        let known = part.start <= self.done && part.end <= self.bytes.len();
-        if !known || part.len() < SMALL_PART {
+        if part.len() < SMALL_PART || part.end > self.bytes.len() {
             return self.read(part.end);
         }
         if self.done < part.end {
@@ -267,6 +297,7 @@ fn contents(bytes: &[u8], at: usize) -> Result<Range<usize>, BinaryReaderError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::split::split;
     use crate::split::tests::{active, component, module, passive, section};
 
     use std::io::{Seek, Write};
@@ -333,6 +364,8 @@ mod tests {
             assert!(taken(&source, &part) == whole[part.clone()], "{part:?}");
         }
         assert!(source.whole().unwrap() == whole);
+        // What is left is nothing that is looked at.
+        assert_eq!(split(source.bytes(), 9).unwrap(), split(&whole, 9).unwrap());
     }
 
     #[test]
@@ -344,6 +377,7 @@ mod tests {
         altered[40..90].fill(0xff);
         for bytes in [&text, &cut, &altered] {
             let source = Source::read(file(bytes)).unwrap();
+            assert!(source.left.is_none() || *bytes != text);
             assert!(source.whole().unwrap() == *bytes);
             assert!(taken(&source, &(0..bytes.len())) == *bytes);
         }
@@ -359,5 +393,6 @@ mod tests {
         file.set_len(whole.len() as u64 / 2).unwrap();
         assert!(source.pieces(&(0..whole.len()), |_| Ok(())).is_err());
         assert!(source.whole().is_err());
+        assert!(source.check().is_err());
     }
 }

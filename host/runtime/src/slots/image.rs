@@ -70,12 +70,11 @@ fn fill(file: &File, start: usize, segments: &[Segment], component: &Source<'_>)
         return write();
     }
     thread::scope(|scope| {
-        let other = scope.spawn(write);
+        let other = thread::Builder::new().spawn_scoped(scope, write);
         let done: io::Result<()> = write();
-        let other = other
-            .join()
-            .unwrap_or_else(|panic| panic::resume_unwind(panic));
-        done.and(other)
+        // Where there is no second thread, this one has written all.
+        let other = other.map_or(Ok(Ok(())), |other| other.join());
+        done.and(other.unwrap_or_else(|panic| panic::resume_unwind(panic)))
     })
 }
 

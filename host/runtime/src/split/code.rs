@@ -13,7 +13,7 @@ use crate::source::Source;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Code<'a> {
     pub(crate) component: &'a Source<'a>,
-    /// What [`split`] has found in it, if that is left out.
+    /// What [`split`](super::split) has found in it, if that is left out.
     pub(crate) without: Option<&'a Data>,
 }
 
