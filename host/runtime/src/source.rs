@@ -131,8 +131,7 @@ impl<'a> Source<'a> {
         };
         let mut whole = self.bytes().to_vec();
         for part in &left.parts {
-            let at = part.start as u64;
-            left.file.read_exact_at(&mut whole[part.clone()], at)?;
+            read_at(&left.file, &mut whole[part.clone()], part.start)?;
         }
         Ok(Cow::Owned(whole))
     }
@@ -160,7 +159,7 @@ impl<'a> Source<'a> {
                 buffer.resize(left.len().min(PIECE).max(buffer.len()), 0);
                 for start in left.clone().step_by(PIECE) {
                     let piece = &mut buffer[..(left.end - start).min(PIECE)];
-                    file.read_exact_at(piece, start as u64)?;
+                    read_at(file, piece, start)?;
                     take(piece)?;
                 }
                 here = left.end;
@@ -173,6 +172,16 @@ impl<'a> Source<'a> {
 /// Somebody writes to the file.
 pub(crate) fn changed() -> io::Error {
     io::Error::other("the file was written to while it was read; try again when it is whole")
+}
+
+/// Fills a part with what is in the file at that place.
+fn read_at(file: &File, part: &mut [u8], at: usize) -> io::Result<()> {
+    file.read_exact_at(part, at as u64)
+        .map_err(|error| match error.kind() {
+            // It was longer when its length was asked for.
+            io::ErrorKind::UnexpectedEof => changed(),
+            _ => error,
+        })
 }
 
 /// Goes through a component and reads all but its large parts of code and data.
@@ -253,8 +262,7 @@ impl Walk {
             return Ok(());
         }
         let end = end.max(self.done + AHEAD).min(self.bytes.len());
-        let part = &mut self.bytes[self.done..end];
-        self.file.read_exact_at(part, self.done as u64)?;
+        read_at(&self.file, &mut self.bytes[self.done..end], self.done)?;
         self.done = end;
         Ok(())
     }
@@ -392,7 +400,8 @@ mod tests {
         let source = Source::read(file.try_clone().unwrap()).unwrap();
         file.set_len(whole.len() as u64 / 2).unwrap();
         assert!(source.pieces(&(0..whole.len()), |_| Ok(())).is_err());
-        assert!(source.whole().is_err());
+        let error = source.whole().unwrap_err().to_string();
+        assert!(error.contains("try again when it is whole"), "{error}");
         assert!(source.check().is_err());
     }
 }

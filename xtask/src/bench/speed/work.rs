@@ -67,7 +67,6 @@ pub(crate) enum Answer {
     AsBefore,
 }
 
-const HELLO_WHAT: &str = "14 bytes; of wasm-gw from a component without the standard library";
 const HELLO: &str = "hello, world!\n";
 
 /// How many fields the work `headers` asks with, beside `host`.
@@ -93,7 +92,13 @@ pub(crate) fn all() -> Vec<Work> {
     vec![
         Work {
             connections: &[1, 64, 512],
-            ..get("hello", HELLO_WHAT, App::Hello, "/", Answer::Text(HELLO))
+            ..get(
+                "hello",
+                "14 bytes; of wasm-gw from a component without the standard library",
+                App::Hello,
+                "/",
+                Answer::Text(HELLO),
+            )
         },
         get(
             "hello-std",
