@@ -1,6 +1,6 @@
 //! A guest without the standard library. It answers with its body, through memory of every kind that the
 //! SDK's allocator gives out; with `?panic` it panics, with `?dropped` after it has dropped its environ, with
-//! `?block` in a block of its body.
+//! `?copied` after it has dropped a copy of it and then itself, with `?block` in a block of its body.
 
 #![no_std]
 
@@ -18,10 +18,14 @@ struct Aligned([u8; 256]);
 fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
     let query = environ.query();
     let mut input = environ.input();
-    if query == "dropped" {
-        drop(environ);
+    if query == "copied" {
+        drop(environ.copy());
     }
-    assert!(!["panic", "dropped"].contains(&query.as_str()), "asked to");
+    if ["dropped", "copied"].contains(&query.as_str()) {
+        drop(environ);
+        panic!("asked to");
+    }
+    assert!(query != "panic", "asked to");
     if query == "block" {
         start_response.start("200 OK", &[])?;
         let mut number = 0;

@@ -4,6 +4,7 @@ use alloc::alloc::{GlobalAlloc, Layout, alloc, handle_alloc_error, realloc};
 use alloc::string::ToString;
 use core::arch::wasm32;
 use core::cell::Cell;
+use core::mem::ManuallyDrop;
 use core::panic::PanicInfo;
 use core::ptr;
 
@@ -94,24 +95,56 @@ unsafe extern "C" fn cabi_realloc(
     }
 }
 
-/// The log of the request, which takes what a panic says, also when the application has dropped its
-/// `environ`. An instance has one thread.
-struct Log(Cell<Option<types::Errors>>);
+/// Where the log of the request is, which takes what a panic says, also when the application has dropped its
+/// `environ`. It is asked for when it is needed: most requests do not panic. An instance has one thread.
+struct Log {
+    /// The number of the request's `environ`, as long as this crate has it; 0 after that.
+    environ: Cell<u32>,
+    errors: Cell<Option<types::Errors>>,
+}
 
 // SAFETY: there is no other thread.
 unsafe impl Sync for Log {}
 
-static LOG: Log = Log(Cell::new(None));
+static LOG: Log = Log {
+    environ: Cell::new(0),
+    errors: Cell::new(None),
+};
 
 /// This request has begun.
 pub(crate) fn begin(environ: &types::Environ) {
-    LOG.0.set(Some(environ.errors()));
+    LOG.environ.set(environ.handle());
+    LOG.errors.set(None);
+}
+
+/// This may be the request's `environ`, and belongs to somebody else from now on.
+pub(crate) fn gives_away(environ: &types::Environ) {
+    if environ.handle() == LOG.environ.get() {
+        LOG.environ.set(0);
+        LOG.errors.set(Some(environ.errors()));
+    }
+}
+
+/// The request's `environ` may be dropped while the request goes on.
+pub(crate) fn keep_log() {
+    LOG.errors.set(take_log());
+}
+
+fn take_log() -> Option<types::Errors> {
+    match LOG.environ.replace(0) {
+        0 => LOG.errors.take(),
+        number => {
+            // SAFETY: the handle is there: one that is dropped in a call waits for the end of it (`held`).
+            let environ = ManuallyDrop::new(unsafe { types::Environ::from_handle(number) });
+            Some(environ.errors())
+        }
+    }
 }
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     // Should this panic too, there is nothing left to say.
-    if let Some(errors) = LOG.0.take() {
+    if let Some(errors) = take_log() {
         errors.write(&info.to_string());
     }
     wasm32::unreachable()

@@ -100,6 +100,11 @@ impl Body {
         Self(Kind::Host(body))
     }
 
+    /// Whether the host will ask for its blocks.
+    pub(crate) fn is_iter(&self) -> bool {
+        matches!(self.0, Kind::Iter(_))
+    }
+
     /// What is given to the host.
     pub fn into_raw(self) -> app::Body {
         match self.0 {

@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::{FromUtf8Error, String};
 use alloc::vec::Vec;
 
+use crate::held::Held;
 use crate::latin1;
 use crate::raw::types;
 use crate::{Errors, Input, RunFlags};
@@ -14,17 +15,22 @@ use crate::{Errors, Input, RunFlags};
 /// of the host. It is the application's own copy: changing it changes nothing
 /// but what a callee of the application sees (`S5`).
 #[derive(Debug)]
-pub struct Environ(types::Environ);
+pub struct Environ(Held<types::Environ>);
 
 impl Environ {
     /// A new one, for middleware and tests.
     pub fn new(vars: &[(String, String)], run: RunFlags) -> Self {
-        Self(types::Environ::new(vars, run))
+        Self::from_raw(types::Environ::new(vars, run))
     }
 
     /// Wraps a handle of [`raw`](crate::raw).
     pub fn from_raw(environ: types::Environ) -> Self {
-        Self(environ)
+        Self(Held::new(environ))
+    }
+
+    /// Wraps what came with the request.
+    pub(crate) fn of_request(environ: types::Environ) -> Self {
+        Self(Held::of_request(environ))
     }
 
     /// The handle itself.
@@ -34,7 +40,10 @@ impl Environ {
 
     /// The handle itself, for middleware that passes it on.
     pub fn into_raw(self) -> types::Environ {
-        self.0
+        let environ = self.0.into_raw();
+        #[cfg(all(not(feature = "std"), target_family = "wasm"))]
+        crate::bare::gives_away(&environ);
+        environ
     }
 
     /// A variable, if it is there. A variable with nothing to say is absent (`S9`).
@@ -78,7 +87,7 @@ impl Environ {
 
     /// A copy with variables of its own; the input and the log are the same.
     pub fn copy(&self) -> Self {
-        Self(self.0.copy())
+        Self::from_raw(self.0.copy())
     }
 
     /// `REQUEST_METHOD`: `GET`, `POST`, ...; case-sensitive, never empty.

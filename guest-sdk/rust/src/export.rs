@@ -1,5 +1,6 @@
 //! The `export!` macro: from a function to the component's export.
 
+use crate::held;
 use crate::raw::{app, types};
 use crate::{Body, Environ, Result, StartResponse};
 
@@ -50,12 +51,20 @@ pub fn __call(
 ) -> Result<app::Body, types::Exception> {
     #[cfg(all(not(feature = "std"), target_family = "wasm"))]
     crate::bare::begin(&environ);
+    held::begin();
     let body = app(
-        Environ::from_raw(environ),
-        StartResponse::from_raw(start_response),
+        Environ::of_request(environ),
+        StartResponse::of_request(start_response),
     );
     match body {
-        Ok(body) => Ok(body.into_raw()),
+        Ok(body) => {
+            if body.is_iter() {
+                #[cfg(all(not(feature = "std"), target_family = "wasm"))]
+                crate::bare::keep_log();
+                held::end();
+            }
+            Ok(body.into_raw())
+        }
         Err(error) => Err(error.into_exception()),
     }
 }

@@ -58,6 +58,7 @@ mod body;
 mod environ;
 mod error;
 mod export;
+mod held;
 mod input;
 pub mod latin1;
 mod log;

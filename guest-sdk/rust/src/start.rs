@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 #[cfg(feature = "std")]
 use std::io;
 
+use crate::held::Held;
 use crate::raw::types;
 use crate::{Error, Result, StartError, WriteError};
 
@@ -15,12 +16,17 @@ use crate::{Error, Result, StartError, WriteError};
 /// the body (`S26`). It may be called late, from inside the body's iterator: it
 /// is owned and can be moved there (`S42`).
 #[derive(Debug)]
-pub struct StartResponse(types::StartResponse);
+pub struct StartResponse(Held<types::StartResponse>);
 
 impl StartResponse {
     /// Wraps a handle of [`raw`](crate::raw).
     pub fn from_raw(start_response: types::StartResponse) -> Self {
-        Self(start_response)
+        Self(Held::new(start_response))
+    }
+
+    /// Wraps what came with the request.
+    pub(crate) fn of_request(start_response: types::StartResponse) -> Self {
+        Self(Held::of_request(start_response))
     }
 
     /// The handle itself.
@@ -30,7 +36,7 @@ impl StartResponse {
 
     /// The handle itself, for middleware that passes it on.
     pub fn into_raw(self) -> types::StartResponse {
-        self.0
+        self.0.into_raw()
     }
 
     /// Sets status and headers, such as `"200 OK"` and
@@ -98,7 +104,7 @@ impl StartResponse {
     ) -> Result<Writer, StartError> {
         self.0
             .start(status, headers, exc_info.map(Error::as_exception))
-            .map(Writer)
+            .map(|writer| Writer(Held::of_request(writer)))
     }
 }
 
@@ -108,12 +114,12 @@ impl StartResponse {
 /// [`Body`](crate::Body) instead, and never calls `write` from inside it
 /// (`A13`).
 #[derive(Debug)]
-pub struct Writer(types::Writer);
+pub struct Writer(Held<types::Writer>);
 
 impl Writer {
     /// Wraps a handle of [`raw`](crate::raw).
     pub fn from_raw(writer: types::Writer) -> Self {
-        Self(writer)
+        Self(Held::new(writer))
     }
 
     /// The handle itself.
