@@ -1,6 +1,7 @@
 //! A guest without the standard library. It answers with its body, through memory of every kind that the
 //! SDK's allocator gives out; with `?panic` it panics, with `?dropped` after it has dropped its environ, with
-//! `?copied` after it has dropped a copy of it and then itself, with `?block` in a block of its body.
+//! `?copied` after it has dropped a copy of it and then itself, with `?block` in a block of its body, with `?moved` too, when its environ is in there, with `?given` after it has given
+//! its environ away.
 
 #![no_std]
 
@@ -21,15 +22,21 @@ fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
     if query == "copied" {
         drop(environ.copy());
     }
+    if query == "given" {
+        drop(environ.into_raw());
+        panic!("asked to");
+    }
     if ["dropped", "copied"].contains(&query.as_str()) {
         drop(environ);
         panic!("asked to");
     }
     assert!(query != "panic", "asked to");
-    if query == "block" {
+    if ["block", "moved"].contains(&query.as_str()) {
         start_response.start("200 OK", &[])?;
+        let moved = (query == "moved").then_some(environ);
         let mut number = 0;
         return Ok(Body::iter(core::iter::from_fn(move || {
+            let _ = &moved;
             number += 1;
             assert!(number < 3, "a block is asked to");
             Some("block")

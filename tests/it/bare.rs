@@ -33,13 +33,18 @@ async fn what_a_panic_says_is_in_the_log() {
 #[tokio::test]
 async fn what_a_panic_says_is_in_the_log_also_when_the_environ_is_gone() {
     let server = TestApp::of("bare").serve().await;
-    for query in ["dropped", "copied"] {
+    for query in ["dropped", "copied", "given"] {
         let response = server.get(&format!("/?{query}")).await;
         response.expect(502);
         log::wait(response.id(), "asked to").await;
     }
     // In a block the head is out.
-    let mut client = server.connect().await;
-    client.send("GET /?block HTTP/1.1\r\nHost: t\r\n\r\n").await;
-    log::wait_for_guest("a block is asked to").await;
+    for query in ["block", "moved"] {
+        let mut client = server.connect().await;
+        client
+            .send(format!("GET /?{query} HTTP/1.1\r\nHost: t\r\n\r\n"))
+            .await;
+        let response = client.head().await;
+        log::wait(response.id(), "a block is asked to").await;
+    }
 }

@@ -96,9 +96,10 @@ unsafe extern "C" fn cabi_realloc(
 }
 
 /// Where the log of the request is, which takes what a panic says, also when the application has dropped its
-/// `environ`. It is asked for when it is needed: most requests do not panic. An instance has one thread.
+/// `environ`. Most requests do not panic, so it is asked for late: then, or when the `environ` may be gone before
+/// the request is over. An instance has one thread.
 struct Log {
-    /// The number of the request's `environ`, as long as this crate has it; 0 after that.
+    /// The number of the `environ` that the latest call came with, as long as it is sure to be there; else 0.
     environ: Cell<u32>,
     errors: Cell<Option<types::Errors>>,
 }
@@ -134,7 +135,8 @@ fn take_log() -> Option<types::Errors> {
     match LOG.environ.replace(0) {
         0 => LOG.errors.take(),
         number => {
-            // SAFETY: the handle is there: one that is dropped in a call waits for the end of it (`held`).
+            // SAFETY: the handle is there: it waits when it is dropped (`held`), and before it is given away or
+            // given back, the number is made 0.
             let environ = ManuallyDrop::new(unsafe { types::Environ::from_handle(number) });
             Some(environ.errors())
         }

@@ -100,9 +100,9 @@ impl Body {
         Self(Kind::Host(body))
     }
 
-    /// Whether the host will ask for its blocks.
-    pub(crate) fn is_iter(&self) -> bool {
-        matches!(self.0, Kind::Iter(_))
+    /// Whether the request goes on, perhaps for long, when it has been returned.
+    pub(crate) fn outlasts_the_call(&self) -> bool {
+        matches!(self.0, Kind::Iter(_) | Kind::Host(_))
     }
 
     /// What is given to the host.

@@ -58,10 +58,10 @@ pub fn __call(
     );
     match body {
         Ok(body) => {
-            if body.is_iter() {
+            if body.outlasts_the_call() {
                 #[cfg(all(not(feature = "std"), target_family = "wasm"))]
                 crate::bare::keep_log();
-                held::end();
+                held::give_back_all();
             }
             Ok(body.into_raw())
         }

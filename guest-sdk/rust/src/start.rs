@@ -104,7 +104,7 @@ impl StartResponse {
     ) -> Result<Writer, StartError> {
         self.0
             .start(status, headers, exc_info.map(Error::as_exception))
-            .map(|writer| Writer(Held::of_request(writer)))
+            .map(|writer| Writer(Held::of(&self.0, writer)))
     }
 }
 
