@@ -25,12 +25,17 @@ fn main() {
         "components/Cargo.toml",
         "conformance/cases",
         "conformance/rust",
+        "../examples",
         "../guest-sdk/rust/src",
         "../guest-sdk/rust/Cargo.toml",
         "../wit",
     ] {
         println!("cargo::rerun-if-changed={}", here.join(watched).display());
     }
+    let examples = target.join("examples");
+    let built = examples.join("wasm32-wasip2/release");
+    println!("cargo::rustc-env=EXAMPLES={}", built.display());
+    build(&here.join("../examples"), &["--workspace"], &examples);
     for (package, variable) in [
         ("guests", "GUESTS"),
         ("conformance/rust", "CONFORMANCE_RUST"),

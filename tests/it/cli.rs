@@ -56,6 +56,33 @@ fn serve_in(dir: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+#[test]
+fn shells_and_readers_of_manuals_are_served() {
+    let check = |arguments: &[&str], parts: &[&str]| {
+        let output = output(wasm_gw(arguments));
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        for part in parts {
+            assert!(
+                stdout.contains(part),
+                "{arguments:?}: no `{part}` in: {stdout}"
+            );
+        }
+    };
+    check(&["completions", "bash"], &["COMPREPLY", "--memory-total"]);
+    check(
+        &["completions", "zsh"],
+        &["#compdef wasm-gw", "--memory-total"],
+    );
+    check(
+        &["completions", "fish"],
+        &["complete -c wasm-gw", "memory-total"],
+    );
+    check(&["man"], &[".TH wasm-gw 1", "serve"]);
+    check(&["man", "serve"], &[".TH wasm-gw", "memory\\-total"]);
+    refused(wasm_gw(["man", "none"]), 2, &["there is no such command"]);
+}
+
 #[tokio::test]
 async fn it_says_what_it_serves_and_where_and_stops_when_told() {
     let mut process = Process::serve(serve(&["hello.wasm"])).await;
@@ -235,7 +262,7 @@ fn a_wrong_command_line_is_told_apart_by_its_code() {
     );
     check(
         &["--app=hello.wasm"],
-        &["`hello.wasm` is no app: write /prefix=file.wasm"],
+        &["`hello.wasm` is no path with a file or folder: write /prefix=file.wasm"],
     );
     check(
         &["hello.wasm", "--listen=foo"],

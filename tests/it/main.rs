@@ -8,24 +8,29 @@
 //! - `breaker`: an app that never answers is switched off, and on again.
 //! - `budget`: what all guests take together has a bound, and so has each app's part in it.
 //! - `cache`: compiled code on disk: used, not trusted, swept.
+//! - `check`: what `wasm-gw check` finds, and what it does not.
 //! - `cli`: the command as a process: what it says, refuses, and how it ends.
 //! - `connection`: what a connection carries, until it closes or the server drains.
 //! - `disconnect`: what a guest that still works is told when its client goes, and when it is stopped.
+//! - `embedding`: the runtime in servers of other people's, and without any.
 //! - `environ`: the variables of a request, one by one.
 //! - `errors`: what a client that asks wrongly is told.
 //! - `expect`: `Expect: 100-continue` and other expectations.
 //! - `fairness`: processor time: guests that never end keep nobody waiting, and are stopped.
 //! - `faults`: what a guest does wrong, what the client sees of it and what the log says.
+//! - `files`: files of a folder beside the applications, and no way out of it.
 //! - `framing`: where a request ends, and what could make two readers differ.
 //! - `hand_made`: components that no compiler makes: an adapter's, and tables that grow.
 //! - `head_checks`: what `start-response` checks of status and headers, in which order.
 //! - `headers`: what header fields become.
+//! - `http_types`: guests written with the `http` crate's types.
 //! - `isolation`: what a guest has of the world, and what it can write to the log.
 //! - `lifecycle`: `close`, and what a client that goes away does to a guest.
 //! - `limits`: what a guest may hand to the host, and make it keep.
 //! - `loading`: what a component may be, and what a refused one is told.
 //! - `mounts`: which app a path reaches, and its URL as the app sees it.
 //! - `recorder`: what middleware learns of a wrapped application's `start-response`.
+//! - `reload`: new versions of a component while requests are under way.
 //! - `response_framing`: how a response is framed for its client, and how a transfer breaks off.
 //! - `smoke`: one request through everything.
 //! - `start_response`: when it may be called, and what becomes of status and headers.
@@ -46,24 +51,29 @@ mod bounds_of_time;
 mod breaker;
 mod budget;
 mod cache;
+mod check;
 mod cli;
 mod connection;
 mod disconnect;
+mod embedding;
 mod environ;
 mod errors;
 mod expect;
 mod fairness;
 mod faults;
+mod files;
 mod framing;
 mod hand_made;
 mod head_checks;
 mod headers;
+mod http_types;
 mod isolation;
 mod lifecycle;
 mod limits;
 mod loading;
 mod mounts;
 mod recorder;
+mod reload;
 mod response_framing;
 mod smoke;
 mod start_response;

@@ -12,6 +12,11 @@ pub fn conformance_guest(name: &str) -> Vec<u8> {
     read(Path::new(env!("CONFORMANCE_RUST")), name)
 }
 
+/// Where the component of an example lies.
+pub fn example_path(name: &str) -> PathBuf {
+    Path::new(env!("EXAMPLES")).join(format!("{name}.wasm"))
+}
+
 /// Where the component of a guest lies, for tests that give it to the command line.
 pub fn guest_path(name: &str) -> PathBuf {
     Path::new(env!("GUESTS")).join(format!("{name}.wasm"))

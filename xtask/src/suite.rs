@@ -59,10 +59,13 @@ pub(crate) fn run() -> Result<()> {
     for folder in HOST_WORKSPACES {
         step(
             &format!("lints of {folder}"),
-            cargo(folder, &["clippy", "--locked", "--all-targets"])
-                .arg("--target-dir")
-                .arg(guest_target(folder))
-                .args(DENY_WARNINGS),
+            cargo(
+                folder,
+                &["clippy", "--locked", "--all-targets", "--all-features"],
+            )
+            .arg("--target-dir")
+            .arg(guest_target(folder))
+            .args(DENY_WARNINGS),
         )?;
     }
     step(
@@ -96,7 +99,7 @@ pub(crate) fn run() -> Result<()> {
     build_examples()?;
     step(
         "tests of the Rust SDK",
-        cargo(SDK, &["test", "--locked"])
+        cargo(SDK, &["test", "--locked", "--all-features"])
             .arg("--target-dir")
             .arg(guest_target(SDK)),
     )?;

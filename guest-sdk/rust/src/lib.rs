@@ -59,6 +59,8 @@ mod environ;
 mod error;
 mod export;
 mod held;
+#[cfg(feature = "http")]
+pub mod http;
 mod input;
 pub mod latin1;
 mod log;

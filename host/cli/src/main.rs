@@ -3,15 +3,17 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | done, or stopped by a signal after all that was accepted was answered |
-//! | 1 | it could not be done; one message on stderr says what, where and the mend. Also: ended by a second signal |
-//! | 2 | the command line or `wasm-gw.toml` is wrong |
+//! | 1 | it could not be done; one message on stderr says what, where and the mend. Also: ended by a second signal; something was found, by `check` |
+//! | 2 | the command line or `wasm-gw.toml` is wrong. Also: `check` could not check |
 
 mod allocator;
 mod args;
 mod commands;
+mod files;
 mod manifest;
 mod options;
 mod printer;
+mod reload;
 mod status;
 mod telemetry;
 mod usage;
@@ -33,7 +35,7 @@ fn main() -> ExitCode {
         .map_err(with_tip)
         .unwrap_or_else(|error| error.exit());
     match commands::run(args.command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             printer::error(&error);
             if error.is::<ManifestError>() || error.is::<Usage>() {

@@ -64,7 +64,8 @@ impl Manifest {
 
 impl ServeOptions {
     fn resolve(&mut self, folder: &Path) {
-        let files = self.app.iter_mut().map(|app| &mut app.file);
+        let files = self.app.iter_mut().chain(&mut self.files);
+        let files = files.map(|app| &mut app.file);
         let dirs = self.dir.iter_mut().map(|dir| &mut dir.host);
         let one = self.component.iter_mut().chain(&mut self.cache_dir);
         for path in files.chain(dirs).chain(one) {

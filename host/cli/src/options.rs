@@ -32,6 +32,16 @@ pub(crate) struct ServeOptions {
     #[schemars(with = "std::collections::BTreeMap<String, PathBuf>")]
     pub(crate) app: Vec<AppFile>,
 
+    /// Serve the files of a folder under a path, without any guest; repeat it
+    #[arg(id = "static", long = "static", value_name = "/PREFIX=FOLDER")]
+    #[serde(rename = "static", deserialize_with = "values::apps")]
+    #[schemars(with = "std::collections::BTreeMap<String, PathBuf>")]
+    pub(crate) files: Vec<AppFile>,
+
+    /// Serve a new version of a component as soon as its file has changed
+    #[arg(long)]
+    pub(crate) watch: bool,
+
     /// Where to listen: HOST:PORT or unix:/PATH; repeat it for several [default: 127.0.0.1:8080]
     #[arg(short, long, value_name = "ADDRESS")]
     #[serde(deserialize_with = "values::one_or_many")]
@@ -226,6 +236,8 @@ impl ServeOptions {
             component,
             app,
             mount,
+            files: list(self.files, file.files),
+            watch: self.watch || file.watch,
             listen: list(self.listen, file.listen),
             status_listen: self.status_listen.or(file.status_listen),
             env: list(self.env, file.env),

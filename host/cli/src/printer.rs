@@ -14,8 +14,21 @@ pub(crate) fn error(error: &anyhow::Error) {
 
 /// A document that was asked for.
 pub(crate) fn document(value: &serde_json::Value) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(value)?;
-    match writeln!(std::io::stdout().lock(), "{text}") {
+    print(&serde_json::to_string_pretty(value)?)
+}
+
+/// Lines that were asked for.
+pub(crate) fn text(lines: &[String]) -> anyhow::Result<()> {
+    print(&lines.join("\n"))
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    bytes(format!("{text}\n").as_bytes())
+}
+
+/// What was asked for, as it is.
+pub(crate) fn bytes(all: &[u8]) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(all) {
         // Whoever reads has seen enough, as `head` has.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),

@@ -33,6 +33,18 @@ pub(crate) fn start(format: LogFormat) -> Result<(), Usage> {
     Ok(())
 }
 
+/// Sends the log to stderr if `WASM_GW_LOG` asks for it: where what happens is the report itself.
+///
+/// # Errors
+///
+/// As for [`start`].
+pub(crate) fn start_if_asked() -> Result<(), Usage> {
+    match std::env::var_os(VARIABLE) {
+        Some(chosen) if !chosen.is_empty() => start(LogFormat::Combined),
+        _ => Ok(()),
+    }
+}
+
 /// Levels, alone or for a target. A lone word that is no level would be taken for a target, and all
 /// else would be silent.
 fn filter(chosen: &str) -> Option<EnvFilter> {

@@ -68,7 +68,7 @@ impl FromStr for Pair {
     }
 }
 
-/// `/prefix=file.wasm`.
+/// `/prefix=file.wasm`, or `/prefix=folder`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AppFile {
     pub(crate) mount: String,
@@ -84,7 +84,9 @@ impl FromStr for AppFile {
                 mount: mount.to_owned(),
                 file: PathBuf::from(file),
             }),
-            _ => Err(format!("`{text}` is no app: write /prefix=file.wasm")),
+            _ => Err(format!(
+                "`{text}` is no path with a file or folder: write /prefix=file.wasm"
+            )),
         }
     }
 }
@@ -127,7 +129,7 @@ pub(crate) fn pairs<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Pair>, D::
         .collect())
 }
 
-/// In `wasm-gw.toml`, apps are a table of mounts.
+/// In `wasm-gw.toml`, apps and folders are a table of mounts.
 pub(crate) fn apps<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<AppFile>, D::Error> {
     let table = BTreeMap::<String, PathBuf>::deserialize(from)?;
     Ok(table

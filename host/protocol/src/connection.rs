@@ -25,6 +25,17 @@ pub struct ConnInfo {
     pub remote: Endpoint,
 }
 
+impl ConnInfo {
+    /// A plain TCP connection: our end, and the client's.
+    pub fn tcp(local: SocketAddr, remote: SocketAddr) -> Self {
+        Self {
+            scheme: Scheme::Http,
+            local: Endpoint::Tcp(local),
+            remote: Endpoint::Tcp(remote),
+        }
+    }
+}
+
 /// The scheme of a request's URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {

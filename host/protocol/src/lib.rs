@@ -112,6 +112,8 @@ mod error;
 
 pub mod latin1;
 
+pub mod lint;
+
 #[cfg(test)]
 mod testing;
 

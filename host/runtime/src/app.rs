@@ -150,7 +150,7 @@ pub(crate) struct AppInner {
     limits: Arc<InstanceLimits>,
     grants: Arc<Grants>,
     pub(crate) pre: GatewayPre<State>,
-    queue: Queue,
+    queue: Arc<Queue>,
     compiled: CacheUse,
     account: Arc<Account>,
     memory: AppMemory,
@@ -197,7 +197,7 @@ impl App {
     /// The component is none, or is not an application that this host can run; a granted folder is
     /// not there. The message names the thing and the mend.
     pub fn load(runtime: &Runtime, config: AppConfig, bytes: &[u8]) -> Result<Self, LoadError> {
-        Self::from_source(runtime, config, || Ok(Source::of(bytes)))
+        Self::from_source(runtime, config, None, || Ok(Source::of(bytes)))
     }
 
     /// As [`load`](Self::load), with the component in a file. That is faster for a large one, whose code and
@@ -207,12 +207,29 @@ impl App {
     ///
     /// As for `load`, and the file cannot be read.
     pub fn load_file(runtime: &Runtime, config: AppConfig, file: &Path) -> Result<Self, LoadError> {
-        Self::from_source(runtime, config, || File::open(file).and_then(Source::read))
+        Self::from_source(runtime, config, None, || {
+            File::open(file).and_then(Source::read)
+        })
+    }
+
+    /// A new version of this app: the component in this file, with the same configuration. Both are the same
+    /// app where there is a bound: while requests that began with the old version end, the two share its
+    /// instances, its processor time and its memory.
+    ///
+    /// # Errors
+    ///
+    /// As for [`load_file`](Self::load_file).
+    pub fn new_version(&self, file: &Path) -> Result<Self, LoadError> {
+        let config = self.config().clone();
+        Self::from_source(&self.0.runtime, config, Some(self), || {
+            File::open(file).and_then(Source::read)
+        })
     }
 
     fn from_source<'a>(
         runtime: &Runtime,
         config: AppConfig,
+        old: Option<&Self>,
         source: impl FnOnce() -> io::Result<Source<'a>>,
     ) -> Result<Self, LoadError> {
         let max = runtime.0.max_memory;
@@ -249,11 +266,23 @@ impl App {
             }),
             limits: Arc::new(config.limits.clone()),
             grants: Arc::new(config.grants.clone()),
-            queue: Queue::new(config.concurrency, config.queue, config.queue_timeout),
+            queue: old.map_or_else(
+                || {
+                    Arc::new(Queue::new(
+                        config.concurrency,
+                        config.queue,
+                        config.queue_timeout,
+                    ))
+                },
+                |old| Arc::clone(&old.0.queue),
+            ),
             pre: loaded.pre,
             compiled: loaded.compiled,
-            account: Arc::new(Account::new(config.cores, metrics)),
-            memory: inner.memory.app(),
+            account: old.map_or_else(
+                || Arc::new(Account::new(config.cores, metrics)),
+                Self::account,
+            ),
+            memory: old.map_or_else(|| inner.memory.app(), |old| old.0.memory.clone()),
             start,
             config,
         })))
@@ -350,6 +379,7 @@ impl App {
             Arc::clone(&app.record.name),
             asked.request_id.clone(),
             app.limits.log_bytes,
+            asked.observer.clone(),
         );
         // What the system does not give now it may give to the next request.
         let (wasi, ticking) = match self.provide(&log) {
@@ -378,6 +408,7 @@ impl App {
             turn: job.turn,
             memory: app.memory.clone(),
             purse: Arc::clone(&purse),
+            observer: asked.observer.clone(),
         };
         let store = instance::store(app.pre.engine(), parts);
         let environ = GuestEnviron {

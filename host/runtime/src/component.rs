@@ -259,7 +259,7 @@ fn link(engine: &Engine, component: &Component) -> Result<GatewayPre<State>, Com
 }
 
 /// Tells a component from what people give by mistake, by its first eight bytes.
-fn check_preamble(bytes: &[u8]) -> Result<(), ComponentError> {
+pub(crate) fn check_preamble(bytes: &[u8]) -> Result<(), ComponentError> {
     let Some(rest) = bytes.strip_prefix(b"\0asm") else {
         let found = match bytes.get(..bytes.len().min(8)) {
             None | Some([]) => "nothing".to_owned(),
@@ -308,7 +308,7 @@ fn check_names(engine: &Engine, component: &Component) -> Result<(), ComponentEr
 }
 
 /// Whether this is the application's interface, which a host imports and never offers.
-fn is_app(name: &str) -> bool {
+pub(crate) fn is_app(name: &str) -> bool {
     let [(package, line), ..] = OFFERED;
     let version = name
         .strip_prefix(package)
@@ -316,7 +316,7 @@ fn is_app(name: &str) -> bool {
     version.is_some_and(|version| version.starts_with(line))
 }
 
-fn is_offered(name: &str) -> bool {
+pub(crate) fn is_offered(name: &str) -> bool {
     !is_app(name)
         && OFFERED.iter().any(|(package, line)| {
             name.strip_prefix(package)

@@ -14,6 +14,8 @@ use wasm_gw_protocol::RequestId;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+use crate::observer::Observer;
+
 /// A line longer than this many bytes is cut into several.
 const LINE: usize = 8 << 10;
 
@@ -45,6 +47,7 @@ pub(crate) struct GuestLog(Arc<Shared>);
 struct Shared {
     app: Arc<str>,
     request_id: RequestId,
+    observer: Option<Observer>,
     state: Mutex<State>,
 }
 
@@ -57,10 +60,16 @@ struct State {
 }
 
 impl GuestLog {
-    pub(crate) fn new(app: Arc<str>, request_id: RequestId, limit: usize) -> Self {
+    pub(crate) fn new(
+        app: Arc<str>,
+        request_id: RequestId,
+        limit: usize,
+        observer: Option<Observer>,
+    ) -> Self {
         Self(Arc::new(Shared {
             app,
             request_id,
+            observer,
             state: Mutex::new(State {
                 left: limit,
                 limit,
@@ -124,13 +133,16 @@ impl GuestLog {
 
     fn emit(&self, stream: Stream, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
+        let text = escape(&text);
+        if let Some(observer) = &self.0.observer {
+            observer.log(text.clone().into_owned());
+        }
         tracing::info!(
             target: "wasm_gw::guest",
             app = %self.0.app,
             request_id = %self.0.request_id,
             stream = stream.name(),
-            "{}",
-            escape(&text),
+            "{text}",
         );
     }
 }

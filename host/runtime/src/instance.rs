@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasm_gw_protocol::lint::Event;
 use wasm_gw_protocol::{BodyError, Exchange, RequestId, Send};
 use wasmtime::component::ResourceTable;
 use wasmtime::{CallHook, Engine, Store, UpdateDeadline};
@@ -15,6 +16,7 @@ use crate::grants::Grants;
 use crate::guest_log::GuestLog;
 use crate::limits::{HostBytes, InstanceLimits, Limiter};
 use crate::memory::{AppMemory, MemoryShort, Purse};
+use crate::observer::Observer;
 use crate::output::{Gone, Output};
 use crate::turn::Turn;
 use crate::wasi::{self, Wasi};
@@ -46,6 +48,7 @@ pub(crate) struct State {
     handed_over: usize,
     /// The size of the table that has been paid for.
     handles_paid: usize,
+    observer: Option<Observer>,
     purse: Arc<Purse>,
     limiter: Limiter,
     turn: Arc<Turn>,
@@ -109,6 +112,7 @@ pub(crate) struct Parts {
     pub(crate) turn: Arc<Turn>,
     pub(crate) memory: AppMemory,
     pub(crate) purse: Arc<Purse>,
+    pub(crate) observer: Option<Observer>,
 }
 
 impl State {
@@ -134,11 +138,21 @@ impl State {
             exited: false,
             handed_over: 0,
             handles_paid: 0,
+            observer: parts.observer,
             limiter: Limiter::new(&limits, Arc::clone(&parts.purse)),
             purse: parts.purse,
             turn: parts.turn,
             crossings: Crossings::default(),
             limits,
+        }
+    }
+
+    /// Tells whoever watches.
+    pub(crate) fn observed(&self, event: impl FnOnce() -> Option<Event>) {
+        if let Some(observer) = &self.observer
+            && let Some(event) = event()
+        {
+            observer.note(event);
         }
     }
 

@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request};
 use http_body::Body;
@@ -34,9 +35,9 @@ use crate::turn::Turn;
 /// Any error of a request's body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Apps by mount, as a `tower::Service`. Cheap to clone.
+/// Apps by mount, as a `tower::Service`. Cheap to clone; clones share the apps.
 #[derive(Clone)]
-pub struct Site(Arc<Inner>);
+pub struct Site(Arc<ArcSwap<Inner>>);
 
 struct Inner {
     apps: Vec<App>,
@@ -58,6 +59,24 @@ impl Site {
     ///
     /// Two apps have the same mount.
     pub fn new(apps: Vec<App>) -> Result<Self, MountTaken> {
+        let inner = Inner::new(apps)?;
+        Ok(Self(Arc::new(ArcSwap::from_pointee(inner))))
+    }
+
+    /// Puts these apps in place of those that there are, for requests from now on. A request that has begun
+    /// is answered to its end by the app that it began with.
+    ///
+    /// # Errors
+    ///
+    /// Two apps have the same mount. Those that there were stay.
+    pub fn replace(&self, apps: Vec<App>) -> Result<(), MountTaken> {
+        self.0.store(Arc::new(Inner::new(apps)?));
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn new(apps: Vec<App>) -> Result<Self, MountTaken> {
         for (index, app) in apps.iter().enumerate() {
             let twin = |other: &&App| other.config().mount == app.config().mount;
             if let Some(other) = apps[..index].iter().find(twin) {
@@ -71,7 +90,7 @@ impl Site {
                 });
             }
         }
-        Ok(Self(Arc::new(Inner { apps })))
+        Ok(Self { apps })
     }
 
     async fn answer<B>(&self, request: Request<B>) -> Response<ResponseBody>
@@ -98,11 +117,11 @@ impl Site {
         if target.asterisk {
             return Ok(Prepared::Answer(options()));
         }
-        let mounts = self.0.apps.iter().map(|app| &app.config().mount);
+        let mounts = self.apps.iter().map(|app| &app.config().mount);
         let Some((index, split)) = route(mounts, target.path)? else {
             return Err(Refusal::new(StatusCode::NOT_FOUND, "outside every mount"));
         };
-        let app = &self.0.apps[index];
+        let app = &self.apps[index];
         report_hidden(app.name(), parts, asked);
         let environ = environ(app, parts, &target, split, asked)?;
         Ok(Prepared::App(app, environ))
@@ -162,9 +181,8 @@ fn options() -> Response<ResponseBody> {
 impl App {
     /// The app as a `tower::Service` on its own, at its mount.
     pub fn service(&self) -> Site {
-        Site(Arc::new(Inner {
-            apps: vec![self.clone()],
-        }))
+        let apps = vec![self.clone()];
+        Site(Arc::new(ArcSwap::from_pointee(Inner { apps })))
     }
 
     async fn answer<B>(&self, environ: Environ, body: B, asked: Asked) -> Response<ResponseBody>
@@ -264,7 +282,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let site = self.clone();
-        Box::pin(async move { Ok(site.answer(request).await) })
+        let apps = self.0.load_full();
+        Box::pin(async move { Ok(apps.answer(request).await) })
     }
 }

@@ -16,6 +16,7 @@ use crate::breaker::Switched;
 use crate::clock::Expired;
 use crate::error::Failure;
 use crate::instance::State;
+use crate::observer::{self, Observer};
 use crate::output::ResponseBody;
 use crate::record::Record;
 
@@ -31,6 +32,8 @@ pub(crate) struct Asked {
     pub(crate) record: Option<Arc<Record>>,
     json: bool,
     kind: RequestKind,
+    /// Whoever watches this request.
+    pub(crate) observer: Option<Observer>,
 }
 
 impl Asked {
@@ -56,6 +59,7 @@ impl Asked {
                 head: parts.method == Method::HEAD,
                 version: parts.version,
             },
+            observer: parts.extensions.remove(),
         }
     }
 
@@ -92,7 +96,11 @@ impl Asked {
                 self.remember(None, state);
                 return state.output.complete();
             }
-            Err(failure) => failure.by_client(state.fault.take(), state.output.is_closed()),
+            Err(failure) => {
+                let failure = failure.by_client(state.fault.take(), state.output.is_closed());
+                state.observed(|| observer::event(&failure));
+                failure
+            }
         };
         self.remember(Some(&failure), state);
         if state.output.is_waiting() && !matches!(failure, Failure::Gone) {

@@ -1,7 +1,12 @@
 //! The verbs, one file each.
 
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod man;
 pub(crate) mod schema;
 pub(crate) mod serve;
+
+use std::process::ExitCode;
 
 use clap::Subcommand;
 
@@ -9,13 +14,20 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(Box<serve::Args>),
+    Check(check::Args),
     Schema(schema::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// Runs the verb.
-pub(crate) fn run(command: Command) -> anyhow::Result<()> {
+pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve(args) => serve::run(*args),
-        Command::Schema(args) => schema::run(&args),
+        Command::Serve(args) => serve::run(*args)?,
+        Command::Check(args) => return check::run(args),
+        Command::Schema(args) => schema::run(&args)?,
+        Command::Completions(args) => completions::run(&args)?,
+        Command::Man(args) => man::run(&args)?,
     }
+    Ok(ExitCode::SUCCESS)
 }

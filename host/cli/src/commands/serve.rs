@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use http::HeaderValue;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use wasm_gw_http::{AccessLog, AccessLogFormat, Address, HttpConfig, Server};
 use wasm_gw_protocol::{Environ, HeadLimits, Mount};
 use wasm_gw_runtime::{
@@ -14,8 +15,10 @@ use wasm_gw_runtime::{
     Runtime, RuntimeConfig, SERVER_SOFTWARE, Site,
 };
 
+use crate::files::{Files, Front};
 use crate::manifest::{MANIFEST, Manifest};
 use crate::options::{Allocator, LogFormat, MOST_INSTANCES, Reset, ServeOptions};
+use crate::reload::{Reload, Seen};
 use crate::status::{self, Status, Watched};
 use crate::usage::Usage;
 use crate::values::{AppFile, Pair, Size, Span};
@@ -105,8 +108,11 @@ async fn serve_apps(
     format: LogFormat,
 ) -> anyhow::Result<()> {
     let options = Arc::new(options);
+    let hangup = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+    // What is put there while the first version is compiled is a new one.
+    let seen = files.iter().map(Seen::of).collect();
     let loading = tokio::task::spawn_blocking({
-        let (options, status) = (Arc::clone(&options), status.clone());
+        let (options, files, status) = (Arc::clone(&options), files.clone(), status.clone());
         move || load(&options, &files, &status)
     });
     let (runtime, apps) = tokio::select! {
@@ -114,6 +120,15 @@ async fn serve_apps(
         () = stop.one() => return Ok(()),
     };
     let site = Site::new(apps.clone()).map_err(Usage::of)?;
+    let folders = folders(&options, &apps)?;
+    let mounts = apps.iter().map(mount_of).collect();
+    let front = Front::new(folders, site.clone(), mounts);
+    let reload = Reload::new(files, apps.clone(), site);
+    let mut reloading = JoinSet::new();
+    reloading.spawn(Arc::clone(&reload).at_signals(hangup));
+    if options.watch {
+        reloading.spawn(reload.at_changes(seen));
+    }
     announce(&options, places, &runtime, &apps, format);
     let stopped = async {
         // The server listens to this from the moment that it accepts.
@@ -121,7 +136,8 @@ async fn serve_apps(
         stop.requested().await;
         status.draining();
     };
-    let drained = server.serve(site, stopped).await?;
+    let drained = server.serve(front, stopped).await?;
+    reloading.shutdown().await;
     if drained.cut > 0 {
         tracing::warn!(
             "{} requests were cut off: the graceful timeout was over",
@@ -167,6 +183,31 @@ fn files(options: &ServeOptions) -> Result<Vec<AppFile>, Usage> {
 fn mount(file: &AppFile) -> Result<Mount, Usage> {
     let mount = Mount::parse(&file.mount);
     mount.map_err(|error| Usage::of(format!("mount `{}`: {error}", file.mount)))
+}
+
+/// The folders whose files are served.
+fn folders(options: &ServeOptions, apps: &[App]) -> anyhow::Result<Vec<Files>> {
+    let mut all: Vec<Files> = Vec::new();
+    for file in &options.files {
+        let mount = mount(file)?;
+        let shown = file.file.display();
+        let mut others = (apps.iter().map(mount_of))
+            .chain(all.iter().map(|files: &Files| files.mount().clone()));
+        if others.any(|other| other == mount) {
+            return Err(Usage::of(format!(
+                "static {mount}={shown}: something else answers at {mount} already"
+            ))
+            .into());
+        }
+        let files = Files::of(mount, &file.file)
+            .with_context(|| format!("cannot serve the files of {shown}"))?;
+        all.push(files);
+    }
+    Ok(all)
+}
+
+fn mount_of(app: &App) -> Mount {
+    app.config().mount.clone()
 }
 
 fn limits(options: &ServeOptions) -> InstanceLimits {
@@ -239,7 +280,7 @@ fn app_concurrency(options: &ServeOptions) -> usize {
 }
 
 /// `$XDG_CACHE_HOME/wasm-gw` or `~/.cache/wasm-gw`; a service without a home has none.
-fn default_cache_dir() -> Option<PathBuf> {
+pub(crate) fn default_cache_dir() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let caches = match set("XDG_CACHE_HOME") {
         Some(dir) => PathBuf::from(dir),
@@ -304,7 +345,7 @@ fn load_one(
     Ok(App::load_file(runtime, config, &file.file)?)
 }
 
-fn pairs(pairs: &[Pair]) -> Vec<(String, String)> {
+pub(crate) fn pairs(pairs: &[Pair]) -> Vec<(String, String)> {
     pairs
         .iter()
         .map(|Pair(name, value)| (name.clone(), value.clone()))
@@ -404,6 +445,13 @@ fn as_text(
             "  app      {} at {} (wasm-gw:gateway, {compiled})",
             config.name,
             shown(&config.mount),
+        ));
+    }
+    for file in &options.files {
+        lines.push(format!(
+            "  files    {} at {}",
+            file.file.display(),
+            file.mount
         ));
     }
     if let Some(app) = apps.first() {

@@ -8,6 +8,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use wasm_gw_protocol::Broken;
+use wasm_gw_protocol::lint::{Event, Returned};
 use wasmtime::Store;
 use wasmtime::component::{Resource, ResourceAny};
 
@@ -112,11 +113,24 @@ async fn call(
     let called = timed(clock, app.call_app(&mut *store, environ, start_response)).await;
     store.data_mut().exchange.returned();
     match called {
-        Ok(Ok(body)) => Ok(body),
+        Ok(Ok(body)) => {
+            let state = store.data();
+            state.observed(|| Some(Event::Returned(returned(&body))));
+            Ok(body)
+        }
         Ok(Err(exception)) => Err(store.data().exception(exception)),
         // CGI programs and C end by `exit(0)`; what they wrote is the response.
         Err(error) if exited_well(&error, store.data()) => Ok(Body::Empty),
         Err(error) => Err(Failure::of_call(&error, store.data().refused())),
+    }
+}
+
+fn returned(body: &Body) -> Returned {
+    match body {
+        Body::Empty => Returned::Empty,
+        Body::Bytes(block) => Returned::Bytes(block.len() as u64),
+        Body::Iter(_) => Returned::Iter,
+        Body::Host(_) => Returned::Host,
     }
 }
 
@@ -234,8 +248,14 @@ async fn pull(
         let next = timed(clock, app.blocks().call_next(&mut *store, blocks)).await;
         let state = store.data_mut();
         let block = match next {
-            Ok(Ok(Some(block))) => block,
-            Ok(Ok(None)) => break,
+            Ok(Ok(Some(block))) => {
+                state.observed(|| Some(Event::Block(block.len() as u64)));
+                block
+            }
+            Ok(Ok(None)) => {
+                state.observed(|| Some(Event::Exhausted));
+                break;
+            }
             Ok(Err(exception)) => {
                 return Err(Pulled::Ended(state.exception(exception)));
             }
@@ -294,6 +314,7 @@ impl State {
     }
 
     fn log_close(&self, failure: &Failure) {
+        self.observed(|| Some(Event::CloseFailed(failure.to_string())));
         tracing::warn!(
             app = %self.app,
             request_id = %self.request_id,

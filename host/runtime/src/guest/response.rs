@@ -1,6 +1,7 @@
 //! `start-response` and `writer`: what the guest says of its response, checked by the protocol's
 //! [`Exchange`](wasm_gw_protocol::Exchange) and passed on to the client.
 
+use wasm_gw_protocol::lint::Event;
 use wasm_gw_protocol::{BodyError, StartError as Refused, WriteError as NotWritten};
 use wasmtime::component::Resource;
 
@@ -53,7 +54,16 @@ impl HostStartResponse for State {
                 if self.output.is_closed() {
                     self.client_left();
                 }
-                self.exchange.start(&status, fields, exc_info.is_some())
+                let started = self.exchange.start(&status, fields, exc_info.is_some());
+                self.observed(|| {
+                    Some(Event::Start {
+                        status: status.clone(),
+                        headers: headers.clone(),
+                        exc_info: exc_info.is_some(),
+                        refused: started.clone().err(),
+                    })
+                });
+                started
             }
             StartResponse::Recorder(recording) => {
                 recording.start(status, headers, exc_info, &mut self.host_bytes)?
@@ -104,8 +114,14 @@ impl HostWriter for State {
         if let StartResponse::Recorder(recording) = &self.table.get(&writer)?.0 {
             return Ok(recording.write(block, &mut self.host_bytes)?);
         }
+        let bytes = block.len() as u64;
         let block = self.memory.block(block)?;
-        let send = match self.exchange.write(block) {
+        let written = self.exchange.write(block);
+        self.observed(|| {
+            let refused = written.as_ref().err().copied();
+            Some(Event::Write { bytes, refused })
+        });
+        let send = match written {
             Ok(send) => send,
             Err(error) => return Ok(Err(error.into())),
         };
