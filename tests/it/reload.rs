@@ -187,3 +187,32 @@ async fn sighup_loads_again_and_a_change_alone_does_not() {
     served.comes(1).await;
     served.process.says("a new version of app is served").await;
 }
+
+#[tokio::test]
+async fn sighup_opens_the_access_log_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("access.log");
+    let file = format!("--access-log={}", log.display());
+    let served = Served::start(&[&file]).await;
+    let logged = async |path: &Path, id: String| {
+        eventually("a line in the log", || {
+            let text = fs::read_to_string(path).unwrap_or_default();
+            text.contains(&id).then_some(())
+        })
+        .await;
+    };
+    let first = served.process.get("/?n=1").await.id().to_owned();
+    logged(&log, first.clone()).await;
+    let old = folder.path().join("access.log.1");
+    fs::rename(&log, &old).unwrap();
+    // Until it is told it writes to the file that it has.
+    let second = served.process.get("/?n=1").await.id().to_owned();
+    logged(&old, second).await;
+    served.process.signal(Signal::HUP);
+    served.process.says("a new version of app is served").await;
+    let third = served.process.get("/?n=1").await.id().to_owned();
+    logged(&log, third.clone()).await;
+    assert!(!fs::read_to_string(&old).unwrap().contains(&third));
+    assert!(!fs::read_to_string(&log).unwrap().contains(&first));
+    assert_eq!(served.process.stdout(), "");
+}

@@ -10,6 +10,7 @@ mod allocator;
 mod args;
 mod commands;
 mod files;
+mod log_file;
 mod manifest;
 mod options;
 mod printer;

@@ -67,7 +67,9 @@ impl ServeOptions {
         let files = self.app.iter_mut().chain(&mut self.files);
         let files = files.map(|app| &mut app.file);
         let dirs = self.dir.iter_mut().map(|dir| &mut dir.host);
-        let one = self.component.iter_mut().chain(&mut self.cache_dir);
+        let one = (self.component.iter_mut())
+            .chain(&mut self.cache_dir)
+            .chain(&mut self.access_log);
         for path in files.chain(dirs).chain(one) {
             *path = folder.join(&*path);
         }

@@ -154,7 +154,11 @@ pub(crate) struct ServeOptions {
     #[arg(long)]
     pub(crate) no_server_header: bool,
 
-    /// Form of the access log on stdout, and of the log on stderr [default: combined]
+    /// The file that the access log is appended to; SIGHUP opens it anew [default: stdout]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) access_log: Option<PathBuf>,
+
+    /// Form of the access log, and of the log on stderr [default: combined]
     #[arg(long, value_name = "FORM")]
     pub(crate) log_format: Option<LogFormat>,
 
@@ -264,6 +268,7 @@ impl ServeOptions {
             graceful_timeout: self.graceful_timeout.or(file.graceful_timeout),
             server_name: self.server_name.or(file.server_name),
             no_server_header: self.no_server_header || file.no_server_header,
+            access_log: self.access_log.or(file.access_log),
             log_format: self.log_format.or(file.log_format),
             cache_dir: self.cache_dir.or(file.cache_dir),
             cache_size: self.cache_size.or(file.cache_size),

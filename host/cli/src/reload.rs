@@ -11,6 +11,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::Mutex;
 use wasm_gw_runtime::{App, Site};
 
+use crate::log_file::Reopen;
 use crate::values::AppFile;
 
 /// How often files are looked at. Events of the system would come sooner, and on shared and mounted folders
@@ -35,9 +36,10 @@ impl Reload {
         })
     }
 
-    /// Reloads all components at each SIGHUP, for ever.
-    pub(crate) async fn at_signals(self: Arc<Self>, mut hangup: Signal) {
+    /// Reloads all components, and opens a log anew, at each SIGHUP, for ever.
+    pub(crate) async fn at_signals(self: Arc<Self>, mut hangup: Signal, log: Reopen) {
         while hangup.recv().await.is_some() {
+            log.ask();
             tracing::info!("loading all components again");
             for index in 0..self.files.len() {
                 self.one(index).await;

@@ -1,12 +1,13 @@
 //! `wasm-gw serve`: from options to a running server, and to its end.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use http::HeaderValue;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use wasm_gw_http::{AccessLog, AccessLogFormat, Address, HttpConfig, Server};
 use wasm_gw_protocol::{Environ, HeadLimits, Mount};
@@ -16,6 +17,7 @@ use wasm_gw_runtime::{
 };
 
 use crate::files::{Files, Front};
+use crate::log_file::{LogFile, Reopen};
 use crate::manifest::{MANIFEST, Manifest};
 use crate::options::{Allocator, LogFormat, MOST_INSTANCES, Reset, ServeOptions};
 use crate::reload::{Reload, Seen};
@@ -79,9 +81,9 @@ async fn serve(
     addresses: Addresses,
     format: LogFormat,
 ) -> anyhow::Result<()> {
-    let stop = Stop::listen()?;
+    let signals = Signals::listen()?;
     // An address that is taken is found out before minutes are spent on a large component.
-    let server = Server::bind(&addresses.listen, http(&options))?;
+    let server = Server::bind(&addresses.listen, http(&options, &signals.log)?)?;
     let watched = addresses.status.as_ref().map(status::bind).transpose()?;
     let places = Places {
         apps: urls(&server),
@@ -89,7 +91,7 @@ async fn serve(
     };
     let status = Status::default();
     let watched = watched.map(|server| Watched::begin(server, status.clone()));
-    let served = serve_apps(options, files, server, &places, status, stop, format).await;
+    let served = serve_apps(options, files, server, &places, status, signals, format).await;
     // It goes last: it says that the server drains, and that it is alive.
     if let Some(watched) = watched {
         watched.end().await;
@@ -104,11 +106,15 @@ async fn serve_apps(
     server: Server,
     places: &Places,
     status: Status,
-    mut stop: Stop,
+    signals: Signals,
     format: LogFormat,
 ) -> anyhow::Result<()> {
     let options = Arc::new(options);
-    let hangup = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+    let Signals {
+        mut stop,
+        hangup,
+        log,
+    } = signals;
     // What is put there while the first version is compiled is a new one.
     let seen = files.iter().map(Seen::of).collect();
     let loading = tokio::task::spawn_blocking({
@@ -125,7 +131,7 @@ async fn serve_apps(
     let front = Front::new(folders, site.clone(), mounts);
     let reload = Reload::new(files, apps.clone(), site);
     let mut reloading = JoinSet::new();
-    reloading.spawn(Arc::clone(&reload).at_signals(hangup));
+    reloading.spawn(Arc::clone(&reload).at_signals(hangup, log));
     if options.watch {
         reloading.spawn(reload.at_changes(seen));
     }
@@ -387,10 +393,17 @@ fn urls(server: &Server) -> Vec<String> {
     server.local_addrs().iter().map(url).collect()
 }
 
-fn http(options: &ServeOptions) -> HttpConfig {
+fn http(options: &ServeOptions, log: &Reopen) -> anyhow::Result<HttpConfig> {
+    let sink: Box<dyn Write + Send> = match &options.access_log {
+        None => Box::new(std::io::stdout()),
+        Some(path) => Box::new(
+            LogFile::open(path, log.clone())
+                .with_context(|| format!("cannot write the access log to {}", path.display()))?,
+        ),
+    };
     let default = HttpConfig::default();
     let time = |option: Option<Span>, default| option.map_or(default, |time| time.0);
-    HttpConfig {
+    Ok(HttpConfig {
         head: HeadLimits {
             target: options.max_target.map_or(default.head.target, bytes),
             ..default.head
@@ -407,10 +420,10 @@ fn http(options: &ServeOptions) -> HttpConfig {
                 LogFormat::Combined => AccessLogFormat::Combined,
                 LogFormat::Json => AccessLogFormat::Json,
             },
-            std::io::stdout(),
+            sink,
         )),
         ..default
-    }
+    })
 }
 
 /// Says where the server listens, what it serves and what holds for it.
@@ -553,10 +566,28 @@ fn as_json(places: &Places, runtime: &Runtime, apps: &[App]) -> serde_json::Valu
     })
 }
 
+/// The signals that there is an answer to, from the start on.
+struct Signals {
+    stop: Stop,
+    hangup: Signal,
+    /// What SIGHUP opens anew.
+    log: Reopen,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            stop: Stop::listen()?,
+            hangup: signal(SignalKind::hangup()).context("cannot listen for signals")?,
+            log: Reopen::default(),
+        })
+    }
+}
+
 /// SIGTERM and SIGINT: the first asks for an orderly end, the second for the end.
 struct Stop {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 impl Stop {
