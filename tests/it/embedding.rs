@@ -1,91 +1,62 @@
 //! The runtime in servers of other people's, and without any: nothing of it is global.
 
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 
 use http::{Method, Request};
-use tokio::net::TcpStream;
+use tokio::net::TcpListener;
 use wasm_gw_runtime::{App, AppConfig, Runtime, RuntimeConfig, testing};
-use wasm_gw_tests::command::built;
 use wasm_gw_tests::guests::guest_path;
-use wasm_gw_tests::{Client, PATIENCE, guest};
+use wasm_gw_tests::{Client, Response, guest};
 
-/// A program of `examples`, ended when it is dropped.
-struct Embedding {
-    child: Child,
-    address: SocketAddr,
+// The programs themselves, so that nothing is built twice.
+#[expect(dead_code, reason = "a program begins with `main`, and these do not")]
+#[path = "../../examples/embed-axum/src/main.rs"]
+mod embed_axum;
+#[expect(dead_code, reason = "a program begins with `main`, and these do not")]
+#[path = "../../examples/embed-hyper/src/main.rs"]
+mod embed_hyper;
+
+async fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
 }
 
-impl Embedding {
-    async fn start(package: &str, guest: &str) -> Self {
-        // The examples take an address and do not tell which port they got.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let child = Command::new(built(package))
-            .arg(guest_path(guest))
-            .arg(address.to_string())
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let embedding = Self { child, address };
-        let begun = std::time::Instant::now();
-        while TcpStream::connect(address).await.is_err() {
-            assert!(begun.elapsed() < PATIENCE, "{package} does not listen");
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        embedding
-    }
-
-    async fn get(&self, target: &str) -> wasm_gw_tests::Response {
-        let mut client = Client::connect(self.address).await;
-        let host = self.address;
-        client
-            .send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
-            .await;
-        client.response("GET").await
-    }
+async fn get(host: SocketAddr, target: &str) -> Response {
+    let mut client = Client::connect(host).await;
+    client
+        .send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+        .await;
+    client.response("GET").await
 }
 
-impl Drop for Embedding {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+/// The application knows what it was asked, and by whom.
+async fn answers(host: SocketAddr) {
+    let response = get(host, "/a/path?b=c").await;
+    let text = response.expect(200).text();
+    for part in ["/a/path", "b=c", "127.0.0.1", &host.port().to_string()] {
+        assert!(text.contains(part), "no `{part}` in: {text}");
     }
 }
 
 #[tokio::test]
 async fn an_app_is_served_by_plain_hyper() {
-    let server = Embedding::start("embed-hyper", "environ_dump").await;
-    let response = server.get("/a/path?b=c").await;
-    let text = response.expect(200).text();
-    for part in [
-        "/a/path",
-        "b=c",
-        "127.0.0.1",
-        &server.address.port().to_string(),
-    ] {
-        assert!(text.contains(part), "no `{part}` in: {text}");
-    }
+    let (listener, host) = listen().await;
+    let file = guest_path("environ_dump");
+    tokio::spawn(async move { embed_hyper::serve(&file, listener).await });
+    answers(host).await;
 }
 
 #[tokio::test]
 async fn an_app_is_served_beside_the_handlers_of_axum() {
-    let server = Embedding::start("embed-axum", "environ_dump").await;
+    let (listener, host) = listen().await;
+    let file = guest_path("environ_dump");
+    tokio::spawn(async move { embed_axum::serve(&file, listener).await });
+    answers(host).await;
     assert_eq!(
-        server.get("/native").await.expect(200).text(),
+        get(host, "/native").await.expect(200).text(),
         "not sandboxed\n"
     );
-    let response = server.get("/a/path?b=c").await;
-    let text = response.expect(200).text();
-    for part in [
-        "/a/path",
-        "b=c",
-        "127.0.0.1",
-        &server.address.port().to_string(),
-    ] {
-        assert!(text.contains(part), "no `{part}` in: {text}");
-    }
 }
 
 fn load(runtime: &Runtime, name: &str) -> App {

@@ -14,27 +14,21 @@ use crate::{Client, PATIENCE, Response, crowd, eventually};
 
 /// The binary, built beside the tests by the cargo that built them. A test has no other way to get
 /// the binary of another package.
-static BINARY: LazyLock<PathBuf> = LazyLock::new(|| built("wasm-gw"));
-
-/// The program of a package of this workspace, built beside the tests.
-pub fn built(package: &str) -> PathBuf {
+static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
     let tests = std::env::current_exe().unwrap();
     // target/debug/deps/it-0123
     let profile = tests.ancestors().nth(2).unwrap();
     let mut cargo = Command::new(env!("CARGO"));
     cargo
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .args(["build", "--quiet", "--package", package, "--target-dir"])
+        .args(["build", "--quiet", "--package", "wasm-gw", "--target-dir"])
         .arg(profile.parent().unwrap());
     if profile.ends_with("release") {
         cargo.arg("--release");
     }
-    assert!(
-        cargo.status().unwrap().success(),
-        "{package} does not build"
-    );
-    profile.join(package)
-}
+    assert!(cargo.status().unwrap().success(), "wasm-gw does not build");
+    profile.join("wasm-gw")
+});
 
 /// The command, with nothing of this process's environment that would change what it does.
 pub fn wasm_gw<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {

@@ -12,17 +12,22 @@ use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::net::TcpListener;
 use wasm_gw_runtime::{App, AppConfig, ConnInfo, Runtime, RuntimeConfig};
 
+type Result = std::result::Result<(), Box<dyn Error + Send + Sync>>;
+
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result {
     let mut arguments = std::env::args().skip(1);
     let file = arguments.next().ok_or("which component?")?;
     let address = arguments
         .next()
         .ok_or("which address, such as 127.0.0.1:8080?")?;
+    serve(file.as_ref(), TcpListener::bind(address).await?).await
+}
 
+/// Serves the component in this file.
+pub(crate) async fn serve(file: &Path, listener: TcpListener) -> Result {
     let runtime = Runtime::new(RuntimeConfig::default())?;
-    let app = App::load_file(&runtime, AppConfig::new("app"), Path::new(&file))?;
-    let listener = TcpListener::bind(address).await?;
+    let app = App::load_file(&runtime, AppConfig::new("app"), file)?;
     loop {
         let (socket, client) = listener.accept().await?;
         let conn = ConnInfo::tcp(socket.local_addr()?, client);
