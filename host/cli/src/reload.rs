@@ -75,12 +75,11 @@ impl Reload {
             Err(error) => Err(error.into()),
         };
         let replaced = loaded.and_then(|app| {
-            let old = std::mem::replace(&mut apps[index], app);
-            let replaced = self.site.replace(apps.clone());
-            if replaced.is_err() {
-                apps[index] = old;
-            }
-            Ok(replaced?)
+            let mut next = apps.clone();
+            next[index] = app;
+            self.site.replace(next.clone())?;
+            *apps = next;
+            Ok(())
         });
         let file = self.files[index].file.display();
         let took = begun.elapsed().as_millis();

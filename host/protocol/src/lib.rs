@@ -110,6 +110,8 @@ mod response;
 
 mod error;
 
+mod escape;
+
 pub mod latin1;
 
 pub mod lint;
@@ -121,6 +123,7 @@ pub use body::{InputBuffer, NeedMore};
 pub use connection::{BodyError, ConnInfo, CpuTime, Endpoint, RequestId, Scheme};
 pub use environ::{Environ, Facts, Presence, VARIABLES, VarError, Variable};
 pub use error::{Refusal, error_page, wants_json};
+pub use escape::escape;
 pub use headers::named_in_connection;
 pub use mount::{Mount, MountError, Split, route};
 pub use request::{

@@ -82,6 +82,12 @@ impl Mount {
             .map(|len| self.split(raw_path, len))
     }
 
+    /// What of an encoded path is below this mount, still encoded: empty, or starts with `/`; none if the path is
+    /// not under it.
+    pub fn below<'a>(&self, raw_path: &'a str) -> Option<&'a str> {
+        raw_path.get(self.prefix_of(raw_path)?..)
+    }
+
     /// The mount's part of an encoded path, in bytes.
     fn prefix_of(&self, raw_path: &str) -> Option<usize> {
         let mut rest = raw_path.strip_prefix('/')?;

@@ -4,11 +4,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use wasm_gw_protocol::{BodyError, Broken, Refusal};
+use wasm_gw_protocol::{BodyError, Broken, Refusal, escape};
 use wasmtime::Trap;
 
 use crate::clock::Expired;
-use crate::guest_log::escape;
 use crate::limits::NotKept;
 use crate::memory::MemoryShort;
 

@@ -2,15 +2,13 @@
 //! that carry the request's id. Bounded, and with control characters escaped, so that a guest can
 //! neither fill the disk with one request nor write lines that look like ours.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
-use wasm_gw_protocol::RequestId;
+use wasm_gw_protocol::{RequestId, escape};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
@@ -190,28 +188,6 @@ impl State {
             self.limit,
         );
     }
-}
-
-/// Text of a guest made harmless for a log: control characters, and those that reorder text, appear
-/// as escapes.
-pub(crate) fn escape(text: &str) -> Cow<'_, str> {
-    let harmful = |c: char| {
-        (c.is_control() && c != '\t')
-            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(harmful) {
-        return Cow::Borrowed(text);
-    }
-    let mut escaped = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if harmful(c) {
-            // Writing to a string cannot fail.
-            let _ = write!(escaped, "{}", c.escape_default());
-        } else {
-            escaped.push(c);
-        }
-    }
-    Cow::Owned(escaped)
 }
 
 /// One of the guest's standard streams, as WASI wants it.

@@ -238,7 +238,7 @@ fn limits(options: &ServeOptions) -> InstanceLimits {
 }
 
 /// A size in this machine's words; one beyond them is no limit at all.
-fn bytes(size: Size) -> usize {
+pub(crate) fn bytes(size: Size) -> usize {
     usize::try_from(size.0).unwrap_or(usize::MAX)
 }
 
@@ -339,16 +339,21 @@ fn load_one(
         env: pairs(&options.env),
         dirs: options.dir.clone(),
     };
-    for Pair(name, value) in &options.environ {
-        Environ::check_extra(name, value)
-            .map_err(|error| Usage::of(format!("environ `{name}`: {error}")))?;
-    }
-    config.environ = pairs(&options.environ);
+    config.environ = environ(&options.environ)?;
     config.server_name = options.server_name.clone();
     if !options.no_server_header {
         config.server_header = Some(HeaderValue::from_static(SERVER_SOFTWARE));
     }
     Ok(App::load_file(runtime, config, &file.file)?)
+}
+
+/// The pairs that each request's environ is to have too.
+pub(crate) fn environ(extra: &[Pair]) -> Result<Vec<(String, String)>, Usage> {
+    for Pair(name, value) in extra {
+        Environ::check_extra(name, value)
+            .map_err(|error| Usage::of(format!("environ `{name}`: {error}")))?;
+    }
+    Ok(pairs(extra))
 }
 
 pub(crate) fn pairs(pairs: &[Pair]) -> Vec<(String, String)> {

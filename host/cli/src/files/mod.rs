@@ -230,20 +230,14 @@ fn asked<R>(request: &Request<R>, mount: &Mount) -> Result<Asked, Refusal> {
     Ok(Asked::File(Request::from_parts(parts, body)))
 }
 
-/// What of a path, in percents as it came, is below a mount; nothing if it is the mount. None where a slash or a backslash is part of a
+/// What of a path, in percents as it came, is below a mount. None where a slash or a backslash is part of a
 /// name: nobody can have meant a file.
 fn below<'a>(path: &'a str, mount: &Mount) -> Option<&'a str> {
     let lower = path.to_ascii_lowercase();
     if lower.contains("%2f") || lower.contains("%5c") {
         return None;
     }
-    let segments = mount.as_str().matches('/').count();
-    let mut below = path;
-    for _ in 0..segments {
-        let rest = below.strip_prefix('/')?;
-        below = rest.find('/').map_or("", |slash| &rest[slash..]);
-    }
-    Some(below)
+    mount.below(path)
 }
 
 async fn serve_file(

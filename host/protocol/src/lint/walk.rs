@@ -7,6 +7,7 @@ use super::rules::{
     WENT_ON, WRITE_IN_BODY,
 };
 use super::{Event, Finding, Returned, Transcript};
+use crate::escape::escape;
 use crate::request::parse_length;
 use crate::response::{Broken, StartError, WriteError};
 
@@ -45,7 +46,7 @@ impl<'a> Walk<'a> {
     fn found(&mut self, rule: &'static Rule, seen: &str) {
         let is_new = self.findings.iter().all(|finding| finding.rule != rule);
         if is_new {
-            let seen = escaped(seen);
+            let seen = escape(seen).into_owned();
             self.findings.push(Finding { rule, seen });
         }
     }
@@ -171,17 +172,4 @@ fn announced(headers: &[(String, String)]) -> Option<u64> {
     let mut all = headers.iter();
     let (_, value) = all.find(|(name, _)| name.eq_ignore_ascii_case("content-length"))?;
     parse_length(value.trim().as_bytes())
-}
-
-/// Text of a guest on its way to people's terminals.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            escaped.extend(character.escape_default());
-        } else {
-            escaped.push(character);
-        }
-    }
-    escaped
 }

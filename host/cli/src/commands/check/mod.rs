@@ -8,14 +8,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use wasm_gw_protocol::Environ;
 use wasm_gw_runtime::{
     App, AppConfig, CacheConfig, DirGrant, Grants, Interfaces, Runtime, RuntimeConfig, testing,
 };
 
 use self::report::{Answer, Report};
 use self::requests::{Asked, Requests};
-use crate::commands::serve::{default_cache_dir, pairs};
+use crate::commands::serve::{bytes, default_cache_dir, environ, pairs};
 use crate::printer;
 use crate::telemetry;
 use crate::usage::Usage;
@@ -85,17 +84,17 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Ok(requests) => requests,
         Err(error) => return Err(Usage::of(format!("{error:#}")).into()),
     };
-    let bytes = match std::fs::read(&args.component) {
-        Ok(bytes) => bytes,
+    let component = match std::fs::read(&args.component) {
+        Ok(component) => component,
         Err(error) => return Err(Usage::of(format!("cannot read {file}: {error}")).into()),
     };
-    let mut report = Report::of(&args.component, bytes.len());
-    match Interfaces::of(&bytes) {
+    let mut report = Report::of(&args.component, component.len());
+    match Interfaces::of(&component) {
         Ok(interfaces) => report.interfaces = interfaces,
         Err(error) => report.cannot = Some(error.to_string()),
     }
     if report.cannot.is_none() {
-        match load(&args, &bytes) {
+        match load(&args, &component) {
             Ok(app) => answer_all(&app, &requests, &mut report)?,
             Err(error) => report.cannot = Some(format!("{error:#}")),
         }
@@ -112,7 +111,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn load(args: &Args, bytes: &[u8]) -> anyhow::Result<App> {
+fn load(args: &Args, component: &[u8]) -> anyhow::Result<App> {
     let mut config = AppConfig::new("check");
     if let Some(name) = args.component.file_stem() {
         config.name = name.to_string_lossy().into_owned();
@@ -121,11 +120,7 @@ fn load(args: &Args, bytes: &[u8]) -> anyhow::Result<App> {
         env: pairs(&args.env),
         dirs: args.dir.clone(),
     };
-    for Pair(name, value) in &args.environ {
-        Environ::check_extra(name, value)
-            .map_err(|error| Usage::of(format!("environ `{name}`: {error}")))?;
-    }
-    config.environ = pairs(&args.environ);
+    config.environ = environ(&args.environ)?;
     if let Some(timeout) = args.timeout {
         config.limits.timeout = timeout.0;
     }
@@ -134,8 +129,8 @@ fn load(args: &Args, bytes: &[u8]) -> anyhow::Result<App> {
     if let Some(cpu) = args.cpu {
         config.limits.cpu = cpu.0;
     }
-    if let Some(Size(memory)) = args.memory {
-        config.limits.memory = usize::try_from(memory).unwrap_or(usize::MAX);
+    if let Some(memory) = args.memory {
+        config.limits.memory = bytes(memory);
     }
     let runtime = Runtime::new(RuntimeConfig {
         instances: 1,
@@ -143,7 +138,7 @@ fn load(args: &Args, bytes: &[u8]) -> anyhow::Result<App> {
         cache: default_cache_dir().map(CacheConfig::new),
         ..RuntimeConfig::default()
     })?;
-    Ok(App::load(&runtime, config, bytes)?)
+    Ok(App::load(&runtime, config, component)?)
 }
 
 fn answer_all(app: &App, requests: &Requests, report: &mut Report) -> anyhow::Result<()> {

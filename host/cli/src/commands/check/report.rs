@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use wasm_gw_protocol::lint::{Finding, Level};
+use wasm_gw_protocol::lint::{Finding, Level, Rule};
 use wasm_gw_runtime::testing::Called;
 use wasm_gw_runtime::{Import, Interfaces};
 
@@ -26,41 +26,41 @@ pub(crate) struct Answer {
     status: u16,
     bytes: usize,
     is_cut: bool,
-    findings: Vec<Found>,
+    findings: Vec<Finding>,
     log: Vec<String>,
 }
 
-/// Something that is not as it should be.
-struct Found {
-    rule: &'static str,
-    id: &'static str,
-    level: Level,
-    seen: String,
-    mend: &'static str,
-}
+/// What `check` looks for beside the lint.
+const NOT_ASKED: &Rule = &Rule {
+    name: "not-asked",
+    id: "-",
+    level: Level::Error,
+    mend: "see what is wrong with the request, or with the requests before it",
+};
+const UNEXPECTED: &Rule = &Rule {
+    name: "unexpected",
+    id: "-",
+    level: Level::Error,
+    mend: "mend the application, or what the file of requests expects",
+};
 
 /// So many lines of a guest's log are shown of a request that has a finding.
 const LINES: usize = 20;
 
 impl Answer {
     pub(crate) fn of(asked: &Asked, called: Called, unexpected: Vec<String>) -> Self {
-        let mut findings: Vec<Found> = called.findings().into_iter().map(Found::from).collect();
+        let mut findings = called.findings();
         let status = called.response.status();
         if called.transcript.events.is_empty() && status.as_u16() >= 400 {
-            findings.push(Found {
-                rule: "not-asked",
-                id: "-",
-                level: Level::Error,
+            findings.push(Finding {
+                rule: NOT_ASKED,
                 seen: format!("the host answered {status} and asked no application"),
-                mend: "see what is wrong with the request, or with the requests before it",
             });
         }
-        findings.extend(unexpected.into_iter().map(|seen| Found {
-            rule: "unexpected",
-            id: "-",
-            level: Level::Error,
+        let unexpected = unexpected.into_iter();
+        findings.extend(unexpected.map(|seen| Finding {
+            rule: UNEXPECTED,
             seen,
-            mend: "mend the application, or what the file of requests expects",
         }));
         Self {
             name: asked.name.clone(),
@@ -75,18 +75,6 @@ impl Answer {
     fn outcome(&self) -> String {
         let cut = if self.is_cut { ", cut off" } else { "" };
         format!("{}, {} bytes{cut}", self.status, self.bytes)
-    }
-}
-
-impl From<Finding> for Found {
-    fn from(finding: Finding) -> Self {
-        Self {
-            rule: finding.rule.name,
-            id: finding.rule.id,
-            level: finding.rule.level,
-            seen: finding.seen,
-            mend: finding.rule.mend,
-        }
     }
 }
 
@@ -159,20 +147,17 @@ impl Report {
             lines.push(String::new());
         }
         for answer in &self.answers {
-            let is_error = |found: &Found| found.level == Level::Error;
+            let is_error = |found: &Finding| found.rule.level == Level::Error;
             let mark = match &answer.findings[..] {
                 [] => "ok  ",
                 some if some.iter().any(is_error) => "FAIL",
                 _ => "warn",
             };
             lines.push(format!("{mark} {}: {}", answer.name, answer.outcome()));
-            for found in &answer.findings {
-                let level = found.level.as_str();
-                lines.push(format!(
-                    "     {level} {} ({}): {}",
-                    found.rule, found.id, found.seen
-                ));
-                lines.push(format!("       {}", found.mend));
+            for Finding { rule, seen } in &answer.findings {
+                let level = rule.level.as_str();
+                lines.push(format!("     {level} {} ({}): {seen}", rule.name, rule.id));
+                lines.push(format!("       {}", rule.mend));
             }
             if !answer.findings.is_empty() {
                 let shown = answer.log.iter().take(LINES);
@@ -203,13 +188,13 @@ impl Report {
             })
         });
         let answers = self.answers.iter().map(|answer| {
-            let findings = answer.findings.iter().map(|found| {
+            let findings = answer.findings.iter().map(|Finding { rule, seen }| {
                 json!({
-                    "rule": found.rule,
-                    "id": found.id,
-                    "level": found.level.as_str(),
-                    "seen": found.seen,
-                    "mend": found.mend,
+                    "rule": rule.name,
+                    "id": rule.id,
+                    "level": rule.level.as_str(),
+                    "seen": seen,
+                    "mend": rule.mend,
                 })
             });
             json!({
