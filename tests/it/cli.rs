@@ -296,12 +296,17 @@ fn a_wrong_command_line_is_told_apart_by_its_code() {
         &["hello.wasm", "--concurrency=100000"],
         &["concurrency", "at most 10000"],
     );
+    check(
+        &["hello.wasm", "--reuse-time=5s"],
+        &["reuse-time", "say isolation app too"],
+    );
     let of_nothing = [
         "concurrency",
         "max-connections",
         "memory",
         "timeout",
         "body-timeout",
+        "reuse-requests",
     ];
     for option in of_nothing {
         let zero = if option.ends_with("timeout") {
@@ -428,6 +433,24 @@ async fn several_applications_stand_side_by_side() {
         said.contains("hello at /") && said.contains("counter at /count"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn instances_serve_many_requests_where_that_is_asked_for() {
+    let arguments = [
+        "remembers.wasm",
+        "--isolation=app",
+        "--reuse-requests=2",
+        "--memory=64MiB",
+    ];
+    let process = Process::with_status(&arguments).await;
+    let said = process.stderr();
+    let line = "shared   by the requests of an app: an instance serves 2 of them, for 10m, up to 32.0 MiB memory";
+    assert!(said.contains(line), "{said}");
+    for expected in ["1\n", "2\n", "1\n"] {
+        assert_eq!(process.get("/").await.text(), expected);
+        process.is_empty().await;
+    }
 }
 
 #[tokio::test]

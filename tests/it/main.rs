@@ -24,6 +24,7 @@
 //! - `head_checks`: what `start-response` checks of status and headers, in which order.
 //! - `headers`: what header fields become.
 //! - `http_types`: guests written with the `http` crate's types.
+//! - `isolation_by_app`: instances that serve many requests.
 //! - `isolation`: what a guest has of the world, and what it can write to the log.
 //! - `lifecycle`: `close`, and what a client that goes away does to a guest.
 //! - `limits`: what a guest may hand to the host, and make it keep.
@@ -68,6 +69,7 @@ mod head_checks;
 mod headers;
 mod http_types;
 mod isolation;
+mod isolation_by_app;
 mod lifecycle;
 mod limits;
 mod loading;

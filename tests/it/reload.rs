@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use rustix::process::Signal;
 use tempfile::TempDir;
 use wasm_gw_tests::command::Process;
-use wasm_gw_tests::{Client, eventually, guest};
+use wasm_gw_tests::metrics::Metrics;
+use wasm_gw_tests::{Client, PATIENCE, eventually, guest};
 
 /// What the guest says in each block, in its own file.
 const WORD: &[u8] = b"block ";
@@ -45,7 +46,7 @@ impl Served {
         put(folder.path(), &version(0));
         let file: PathBuf = folder.path().join("app.wasm");
         let file = file.to_str().unwrap();
-        let process = Process::of(&[&[file], arguments].concat()).await;
+        let process = Process::with_status(&[&[file], arguments].concat()).await;
         Self { folder, process }
     }
 
@@ -78,6 +79,26 @@ fn version_of(text: &str) -> Option<usize> {
     versions
         .all(|version| version == Some(first))
         .then_some(first)
+}
+
+#[tokio::test]
+async fn an_instance_that_serves_many_requests_ends_with_its_version() {
+    let served = Served::start(&["--isolation=app"]).await;
+    assert_eq!(served.version().await, 0);
+    served.process.is_empty().await;
+    assert_eq!(
+        served.process.metrics().await.gauge("instances_parked"),
+        1.0
+    );
+    served.put(&version(1));
+    served.process.signal(Signal::HUP);
+    served.process.says("a new version of app is served").await;
+    let none = |metrics: &Metrics| metrics.gauge("instances_parked") == 0.0;
+    let process = &served.process;
+    process
+        .counts("no instance that is parked", PATIENCE, none)
+        .await;
+    assert_eq!(served.version().await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -102,6 +102,22 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "SIZE", help_heading = "Limits of a request")]
     pub(crate) max_target: Option<Size>,
 
+    /// What an instance is for: a request, or many of its application one after the other [default: request]
+    #[arg(long, value_name = "BY", help_heading = "Isolation")]
+    pub(crate) isolation: Option<Isolation>,
+
+    /// With --isolation app: requests that one instance serves [default: 1000]
+    #[arg(long, value_name = "NUMBER", help_heading = "Isolation")]
+    pub(crate) reuse_requests: Option<u32>,
+
+    /// With --isolation app: how long one instance serves [default: 10m]
+    #[arg(long, value_name = "TIME", help_heading = "Isolation")]
+    pub(crate) reuse_time: Option<Span>,
+
+    /// With --isolation app: memory beyond which an instance serves no more [default: half of --memory]
+    #[arg(long, value_name = "SIZE", help_heading = "Isolation")]
+    pub(crate) reuse_memory: Option<Size>,
+
     /// Memory of all instances together [default: 70 % of the machine's or the container's]
     #[arg(long, value_name = "SIZE", help_heading = "Limits of the server")]
     pub(crate) memory_total: Option<Size>,
@@ -183,6 +199,17 @@ pub(crate) struct ServeOptions {
     pub(crate) reset: Option<Reset>,
 }
 
+/// What an instance is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Isolation {
+    /// One request: nothing of it is seen by another.
+    #[default]
+    Request,
+    /// Many requests of its application: what one leaves in memory, the next finds.
+    App,
+}
+
 /// The form of logs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -255,6 +282,10 @@ impl ServeOptions {
             max_log: self.max_log.or(file.max_log),
             max_body: self.max_body.or(file.max_body),
             max_target: self.max_target.or(file.max_target),
+            isolation: self.isolation.or(file.isolation),
+            reuse_requests: self.reuse_requests.or(file.reuse_requests),
+            reuse_time: self.reuse_time.or(file.reuse_time),
+            reuse_memory: self.reuse_memory.or(file.reuse_memory),
             memory_total: self.memory_total.or(file.memory_total),
             cores: self.cores.or(file.cores),
             concurrency: self.concurrency.or(file.concurrency),
@@ -287,6 +318,8 @@ impl ServeOptions {
                 self.max_connections.map(|number| number as u64),
             ),
             ("cores", self.cores.map(|number| number as u64)),
+            ("reuse-requests", self.reuse_requests.map(u64::from)),
+            ("reuse-memory", self.reuse_memory.map(|size| size.0)),
             ("memory", self.memory.map(|size| size.0)),
             ("memory-total", self.memory_total.map(|size| size.0)),
             ("max-target", self.max_target.map(|size| size.0)),
@@ -295,6 +328,7 @@ impl ServeOptions {
             ("timeout", self.timeout),
             ("max-duration", self.max_duration),
             ("cpu", self.cpu),
+            ("reuse-time", self.reuse_time),
             ("header-timeout", self.header_timeout),
             ("body-timeout", self.body_timeout),
             ("write-timeout", self.write_timeout),
@@ -307,6 +341,19 @@ impl ServeOptions {
         if let Some(name) = zero.or_else(|| times.iter().find(none).map(|(name, _)| name)) {
             return Err(Usage::of(format!(
                 "{name} of 0 would serve nobody; leave it out for the default"
+            )));
+        }
+        let bounds_reuse = [
+            ("reuse-requests", self.reuse_requests.is_some()),
+            ("reuse-time", self.reuse_time.is_some()),
+            ("reuse-memory", self.reuse_memory.is_some()),
+        ];
+        if self.isolation.unwrap_or_default() == Isolation::Request
+            && let Some((name, _)) = bounds_reuse.iter().find(|(_, is_given)| *is_given)
+        {
+            return Err(Usage::of(format!(
+                "{name} is about instances that serve many requests, and here each serves one; \
+                 say isolation app too, or leave it out"
             )));
         }
         if let Some(memory) = self.memory.filter(|memory| memory.0 > 4 << 30) {

@@ -9,14 +9,13 @@ use http::Response;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use wasm_gw_protocol::{Environ, Exchange, ResponseLimits};
-use wasmtime::Store;
 
 use crate::account::Account;
 use crate::breaker::Breaker;
 use crate::cache::{Cache, CacheUse};
 use crate::clock::Clock;
 use crate::component::{self, ComponentError};
-use crate::config::{AppConfig, RuntimeConfig};
+use crate::config::{AppConfig, Isolation, RuntimeConfig};
 use crate::engine::{Allocator, Engines};
 use crate::error::Failure;
 use crate::grants::{GrantError, Grants};
@@ -26,11 +25,12 @@ use crate::guest::environ::GuestEnviron;
 use crate::guest::gateway;
 use crate::guest::input::{Input, RequestBody};
 use crate::guest_log::GuestLog;
-use crate::instance::{self, State};
+use crate::instance::{self, RequestParts, State};
 use crate::limits::InstanceLimits;
 use crate::memory::{AppMemory, Hold, Memory, Purse};
 use crate::metrics::{Gauges, Metrics};
 use crate::output::{Output, ResponseBody};
+use crate::parked::{Instance, Lot, Parked};
 use crate::queue::{Busy, Permit, Queue};
 use crate::record::Record;
 use crate::scheduler::Scheduler;
@@ -54,6 +54,7 @@ struct RuntimeInner {
     ticker: Ticker,
     scheduler: Scheduler,
     memory: Memory,
+    parked: Arc<Parked>,
     metrics: Metrics,
     instances: usize,
     max_memory: usize,
@@ -77,7 +78,9 @@ impl Runtime {
         let engines = Engines::new(&config, total);
         // Each app has an engine of its own, which would fail in the same way.
         (engines.engine()).map_err(|error| RuntimeError(format!("{error:#}")))?;
-        let memory = Memory::new(total, engines.kept_memory());
+        let parked = Arc::new(Parked::default());
+        let spare = Arc::clone(&parked);
+        let memory = Memory::new(total, engines.kept_memory(), move || spare.evict());
         let cache = config.cache.and_then(|cache| match Cache::open(cache) {
             Ok(cache) => Some(cache),
             Err(error) => {
@@ -92,6 +95,7 @@ impl Runtime {
             scheduler: Scheduler::new(),
             metrics: Metrics::new(),
             memory,
+            parked,
             instances: config.instances as usize,
             max_memory: config.max_memory,
         })))
@@ -102,13 +106,13 @@ impl Runtime {
         self.0.engines.allocator()
     }
 
-    /// Resolves when no instance is alive. A response may have ended before its guest has: `close`
+    /// Resolves when no instance serves a request. A response may have ended before its guest has: `close`
     /// is called after it, so a server that stops should wait for this, for a bounded time.
     pub async fn idle(&self) {
         self.0.ticker.idle().await;
     }
 
-    /// How many instances are alive now.
+    /// How many instances serve a request now.
     pub fn instances(&self) -> usize {
         self.0.ticker.live()
     }
@@ -118,6 +122,7 @@ impl Runtime {
         let inner = &self.0;
         inner.metrics.text(&Gauges {
             live: inner.ticker.live(),
+            parked: inner.parked.count(),
             warm: inner.engines.kept(),
             committed: inner.memory.taken() as u64,
             budget: inner.memory.total() as u64,
@@ -151,6 +156,8 @@ pub(crate) struct AppInner {
     grants: Arc<Grants>,
     pub(crate) pre: GatewayPre<State>,
     queue: Arc<Queue>,
+    /// Where instances wait for their next request, if they serve more than one.
+    lot: Option<Arc<Lot>>,
     compiled: CacheUse,
     account: Arc<Account>,
     memory: AppMemory,
@@ -276,6 +283,10 @@ impl App {
                 },
                 |old| Arc::clone(&old.0.queue),
             ),
+            lot: match config.isolation {
+                Isolation::Request => None,
+                Isolation::App(reuse) => Some(inner.parked.lot(reuse)),
+            },
             pre: loaded.pre,
             compiled: loaded.compiled,
             account: old.map_or_else(
@@ -318,7 +329,7 @@ impl App {
         &self.0.runtime.0.scheduler
     }
 
-    /// Waits for the right to an instance, and for the memory that it takes.
+    /// Waits for the right to an instance, and for one that is parked or the memory for a new one.
     pub(crate) async fn enter(&self) -> Result<Entry, Busy> {
         let metrics = &self.0.record.metrics;
         let begun = Instant::now();
@@ -333,8 +344,13 @@ impl App {
         let app = &*self.0;
         let patience = app.config.queue_timeout;
         let permit = app.queue.enter().await?;
+        if let Some(instance) = app.lot.as_ref().and_then(|lot| lot.take()) {
+            let room = Room::Parked(instance);
+            return Ok(Entry { permit, room });
+        }
         if let Ok(memory) = app.memory.hold_at_once(app.start) {
-            return Ok(Entry { permit, memory });
+            let room = Room::New(memory);
+            return Ok(Entry { permit, room });
         }
         let room = app.memory.wait_for(app.start);
         let waited = match begun.checked_add(patience) {
@@ -342,7 +358,10 @@ impl App {
             None => Ok(room.await),
         };
         match waited {
-            Ok(memory) => Ok(Entry { permit, memory }),
+            Ok(memory) => Ok(Entry {
+                permit,
+                room: Room::New(memory),
+            }),
             Err(_) => Err(Busy(
                 format!(
                     "the server's memory (memory-total) had no room for {patience:?} (queue timeout)"
@@ -352,52 +371,45 @@ impl App {
         }
     }
 
-    /// Runs one request in an instance of its own, from beginning to end.
+    /// Runs one request from beginning to end, in an instance of its own or in one that is parked.
     pub(crate) async fn run(self, job: Job) {
         let Some((mut place, environ)) = self.place(job) else {
             return;
         };
         let settle = |state: &mut State, outcome| place.asked.settle(state, outcome);
-        gateway::run(&self.0.pre, &mut place.store, environ, settle).await;
-        place.store.data().log.flush();
+        let Instance { store, guest, .. } = &mut place.instance;
+        *guest = gateway::run(&self.0.pre, store, guest.take(), environ, settle).await;
+        store.data().log.flush();
+        if let Some(lot) = &self.0.lot {
+            place.leave(lot, &self.0.runtime.0);
+        }
     }
 
-    /// What a request takes before its instance is made. None if it takes nothing any more: it has its
-    /// answer then, or its client has gone.
+    /// What a request takes before its guest runs. None if it takes nothing any more: it has its answer
+    /// then, or its client has gone.
     pub(crate) fn place(&self, job: Job) -> Option<(Place, GuestEnviron)> {
         let app = &*self.0;
-        let asked = job.asked;
+        let Job { asked, entry, .. } = job;
         // It may have waited for its first turn.
         if job.head.is_closed() {
+            self.step_back(entry.room);
             return None;
         }
         if let Err(bound) = job.clock.check() {
             asked.refuse(job.head, &Failure::Expired(bound));
+            self.step_back(entry.room);
             return None;
         }
-        let log = GuestLog::new(
-            Arc::clone(&app.record.name),
-            asked.request_id.clone(),
-            app.limits.log_bytes,
-            asked.observer.clone(),
-        );
         // What the system does not give now it may give to the next request.
-        let (wasi, ticking) = match self.provide(&log) {
+        let (provided, ticking) = match self.provide(entry.room, &asked) {
             Ok(provided) => provided,
             Err(why) => {
                 asked.refuse(job.head, &Failure::Unavailable(why.into()));
                 return None;
             }
         };
-        let Entry { permit, memory } = job.entry;
-        let purse = Arc::new(Purse::new(memory));
-        let parts = instance::Parts {
-            app: Arc::clone(&app.record.name),
+        let request = RequestParts {
             request_id: asked.request_id.clone(),
-            limits: Arc::clone(&app.limits),
-            wasi,
-            grants: Arc::clone(&app.grants),
-            log,
             exchange: Exchange::new(
                 asked.kind(),
                 ResponseLimits::default(),
@@ -406,54 +418,106 @@ impl App {
             output: Output::Waiting(job.head),
             clock: job.clock,
             turn: job.turn,
-            memory: app.memory.clone(),
-            purse: Arc::clone(&purse),
             observer: asked.observer.clone(),
         };
-        let store = instance::store(app.pre.engine(), parts);
+        let mut instance = self.instance(provided, request);
+        let purse = Arc::clone(&instance.purse);
+        let input = Input::of_body(job.body, app.limits.memory, purse);
+        if app.lot.is_some() {
+            instance.store.data_mut().ends_with_request(input.clone());
+        }
         let environ = GuestEnviron {
             vars: job.environ,
             flags: self.run_flags(),
-            input: Input::of_body(job.body, app.limits.memory, Arc::clone(&purse)),
+            input,
         };
         let place = Place {
-            store,
-            _purse: purse,
+            instance,
             _ticking: ticking,
-            _permit: permit,
+            _permit: entry.permit,
             asked,
         };
         Some((place, environ))
     }
-
     /// What an instance needs of the system: its grants, which were there at load and may be no
     /// more, and the ticks that bound its time.
-    fn provide(&self, log: &GuestLog) -> Result<(Wasi, Ticking), String> {
-        let runtime = &self.0.runtime.0;
+    fn provide(&self, room: Room, asked: &Asked) -> Result<(Provided, Ticking), String> {
+        let app = &*self.0;
+        let runtime = &app.runtime.0;
         let instances = runtime.instances;
+        while runtime.ticker.live() + runtime.parked.count() >= instances && runtime.parked.evict()
+        {
+        }
         if runtime.ticker.live() >= instances {
             return Err(format!(
                 "all {instances} instances of all apps together are in use"
             ));
         }
-        let app = &*self.0;
-        let wasi = Wasi::new(wasi::Parts {
-            app: &app.record.name,
-            log,
-            grants: &app.grants,
-            random_bytes: app.limits.random_bytes,
-        })
-        .map_err(|error| error.to_string())?;
+        let provided = match room {
+            Room::Parked(instance) => Provided::Parked(instance),
+            Room::New(memory) => {
+                let log = GuestLog::new(
+                    Arc::clone(&app.record.name),
+                    asked.request_id.clone(),
+                    app.limits.log_bytes,
+                    asked.observer.clone(),
+                );
+                let wasi = Wasi::new(wasi::Parts {
+                    app: &app.record.name,
+                    log: &log,
+                    grants: &app.grants,
+                    random_bytes: app.limits.random_bytes,
+                })
+                .map_err(|error| error.to_string())?;
+                Provided::New { memory, wasi, log }
+            }
+        };
         let ticking = runtime
             .ticker
             .ticking()
             .map_err(|error| format!("the thread that interrupts guests cannot start: {error}"))?;
-        Ok((wasi, ticking))
+        Ok((provided, ticking))
     }
 
-    /// An instance serves one request, and its like run beside it (2.1).
+    /// The instance for one request.
+    fn instance(&self, provided: Provided, request: RequestParts) -> Instance {
+        let app = &*self.0;
+        match provided {
+            Provided::Parked(mut instance) => {
+                instance.store.data_mut().begin(request);
+                instance.store.set_epoch_deadline(1);
+                instance
+            }
+            Provided::New { memory, wasi, log } => {
+                let purse = Arc::new(Purse::new(memory));
+                let parts = instance::Parts {
+                    app: Arc::clone(&app.record.name),
+                    limits: Arc::clone(&app.limits),
+                    wasi,
+                    grants: Arc::clone(&app.grants),
+                    log,
+                    memory: app.memory.clone(),
+                    purse: Arc::clone(&purse),
+                    request,
+                };
+                Instance::new(instance::store(app.pre.engine(), parts), purse)
+            }
+        }
+    }
+
+    /// A request that will not run gives back what it got.
+    fn step_back(&self, room: Room) {
+        if let (Room::Parked(instance), Some(lot)) = (room, &self.0.lot) {
+            lot.put_back(instance);
+        }
+    }
+
+    /// What an instance is told of how it runs (2.1): for one request or more, with its like beside it.
     fn run_flags(&self) -> RunFlags {
-        let mut flags = RunFlags::RUN_ONCE | RunFlags::INPUT_TERMINATED;
+        let mut flags = RunFlags::INPUT_TERMINATED;
+        if self.0.lot.is_none() {
+            flags |= RunFlags::RUN_ONCE;
+        }
         if self.0.config.concurrency > 1 {
             flags |= RunFlags::MULTIPROCESS;
         }
@@ -461,22 +525,50 @@ impl App {
     }
 }
 
-/// The right to an instance, with the memory for its start.
+/// The right to an instance, and where it is to come from.
 pub(crate) struct Entry {
     permit: Permit,
-    memory: Hold,
+    room: Room,
 }
 
-/// A store for one request, with what it takes of the server for as long as it lives.
+enum Room {
+    /// One that is there.
+    Parked(Instance),
+    /// The memory for the start of a new one.
+    New(Hold),
+}
+
+enum Provided {
+    Parked(Instance),
+    New {
+        memory: Hold,
+        wasi: Wasi,
+        log: GuestLog,
+    },
+}
+
+/// An instance for one request, with what it takes of the server while it serves it.
 ///
 /// It is dropped in this order: what an instance took is free only when it is gone, and its right to be
 /// there last, so that whoever waits for that finds all the rest.
 pub(crate) struct Place {
-    pub(crate) store: Store<State>,
-    _purse: Arc<Purse>,
+    pub(crate) instance: Instance,
     _ticking: Ticking,
     _permit: Permit,
     asked: Arc<Asked>,
+}
+
+impl Place {
+    /// The request is over. An instance whose guest is still there waits for the next one, unless others wait
+    /// for its memory.
+    fn leave(self, lot: &Arc<Lot>, runtime: &RuntimeInner) {
+        if self.instance.guest.is_none() {
+            return;
+        }
+        lot.park(self.instance);
+        // Looked at when it is there to be seen: either this sees who waits, or whoever waits sees it.
+        while runtime.memory.is_awaited() && runtime.parked.evict() {}
+    }
 }
 
 /// One request for an app.

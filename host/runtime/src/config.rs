@@ -99,6 +99,8 @@ pub struct AppConfig {
     pub cores: Option<usize>,
     /// How many instances of this app may be alive at once.
     pub concurrency: usize,
+    /// What an instance is for: one request, or many of this app.
+    pub isolation: Isolation,
     /// How many requests may wait for an instance.
     pub queue: usize,
     /// How long a request may wait for an instance.
@@ -121,11 +123,44 @@ impl AppConfig {
             limits: InstanceLimits::default(),
             cores: None,
             concurrency: 1000,
+            isolation: Isolation::Request,
             queue: 1000,
             queue_timeout: Duration::from_secs(5),
             environ: Vec::new(),
             server_name: None,
             server_header: None,
+        }
+    }
+}
+
+/// What an instance is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// One request. Nothing of it can be seen by another.
+    #[default]
+    Request,
+    /// Many requests of the app, one after the other, until a bound is met or one fails. What the
+    /// application leaves in its memory the next request finds there, whoever sent it.
+    App(Reuse),
+}
+
+/// How long an instance serves that serves many requests. Any failure ends it too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reuse {
+    /// So many requests.
+    pub requests: u32,
+    /// For so long, from the end of its first request.
+    pub time: Duration,
+    /// Until its memory, and what it makes the host keep, is larger than this in bytes.
+    pub memory: usize,
+}
+
+impl Default for Reuse {
+    fn default() -> Self {
+        Self {
+            requests: 1000,
+            time: Duration::from_secs(600),
+            memory: 128 << 20,
         }
     }
 }

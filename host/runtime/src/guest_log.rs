@@ -38,20 +38,21 @@ impl Stream {
     }
 }
 
-/// The log of one request's guest. Clones write to the same log.
+/// The log of an instance, which is that of the request it serves. Clones write to the same log.
 #[derive(Clone)]
 pub(crate) struct GuestLog(Arc<Shared>);
 
 struct Shared {
     app: Arc<str>,
-    request_id: RequestId,
-    observer: Option<Observer>,
+    /// What each request may write, in bytes.
+    limit: usize,
     state: Mutex<State>,
 }
 
 struct State {
+    request_id: RequestId,
+    observer: Option<Observer>,
     left: usize,
-    limit: usize,
     cut: bool,
     /// A line in the making for each stream.
     lines: [Vec<u8>; 3],
@@ -66,15 +67,29 @@ impl GuestLog {
     ) -> Self {
         Self(Arc::new(Shared {
             app,
-            request_id,
-            observer,
+            limit,
             state: Mutex::new(State {
+                request_id,
+                observer,
                 left: limit,
-                limit,
                 cut: false,
                 lines: Default::default(),
             }),
         }))
+    }
+
+    /// From now on it is the log of this request, and has its whole allowance.
+    pub(crate) fn begin(&self, request_id: RequestId, observer: Option<Observer>) {
+        let mut state = self.lock();
+        state.request_id = request_id;
+        state.observer = observer;
+        state.left = self.0.limit;
+        state.cut = false;
+    }
+
+    /// The request has ended: nobody watches any more.
+    pub(crate) fn rest(&self) {
+        self.lock().observer = None;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -111,7 +126,7 @@ impl GuestLog {
             tracing::info!(
                 target: "wasm_gw::guest",
                 app = %self.0.app,
-                request_id = %self.0.request_id,
+                request_id = %state.request_id,
                 "{what}: {}",
                 escape(taken),
             );
@@ -127,21 +142,6 @@ impl GuestLog {
         for stream in [Stream::Stdout, Stream::Stderr, Stream::Errors] {
             state.end_line(self, stream);
         }
-    }
-
-    fn emit(&self, stream: Stream, line: &[u8]) {
-        let text = String::from_utf8_lossy(line);
-        let text = escape(&text);
-        if let Some(observer) = &self.0.observer {
-            observer.log(text.clone().into_owned());
-        }
-        tracing::info!(
-            target: "wasm_gw::guest",
-            app = %self.0.app,
-            request_id = %self.0.request_id,
-            stream = stream.name(),
-            "{text}",
-        );
     }
 }
 
@@ -167,8 +167,20 @@ impl State {
 
     fn emit_line(&mut self, log: &GuestLog, stream: Stream) {
         self.charge(LINE_COST);
-        log.emit(stream, &self.lines[stream as usize]);
-        self.lines[stream as usize].clear();
+        let line = &mut self.lines[stream as usize];
+        let text = String::from_utf8_lossy(line);
+        let text = escape(&text);
+        if let Some(observer) = &self.observer {
+            observer.log(text.clone().into_owned());
+        }
+        tracing::info!(
+            target: "wasm_gw::guest",
+            app = %log.0.app,
+            request_id = %self.request_id,
+            stream = stream.name(),
+            "{text}",
+        );
+        line.clear();
     }
 
     fn charge(&mut self, bytes: usize) {
@@ -183,9 +195,9 @@ impl State {
         tracing::warn!(
             target: "wasm_gw::guest",
             app = %log.0.app,
-            request_id = %log.0.request_id,
+            request_id = %self.request_id,
             "the guest's log is cut here: a request may write {} bytes",
-            self.limit,
+            log.0.limit,
         );
     }
 }

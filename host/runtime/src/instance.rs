@@ -1,5 +1,6 @@
-//! One request's instance: a store of its own with its limits and its clock, and what stands behind
-//! the guest's imports. Nothing in it outlives the request.
+//! An instance: a store with its limits, and what stands behind the guest's imports for the request that it
+//! serves. With the request ends what is of the request, and as a rule the instance; where it serves more
+//! than one ([`Isolation::App`](crate::Isolation::App)), the guest's memory and its handles stay.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use wasmtime_wasi::{WasiCtxView, WasiView};
 use crate::clock::Clock;
 use crate::engine::WASM_STACK;
 use crate::grants::Grants;
+use crate::guest::input::Input;
 use crate::guest_log::GuestLog;
 use crate::limits::{HostBytes, InstanceLimits, Limiter};
 use crate::memory::{AppMemory, MemoryShort, Purse};
@@ -21,9 +23,11 @@ use crate::output::{Gone, Output};
 use crate::turn::Turn;
 use crate::wasi::{self, Wasi};
 
-/// What the host knows of one request while its guest runs.
+/// What the host knows of an instance and of the request that it serves.
 pub(crate) struct State {
     pub(crate) app: Arc<str>,
+    /// Which of the instance's requests it is, counted from 0.
+    pub(crate) request: u32,
     pub(crate) request_id: RequestId,
     pub(crate) limits: Arc<InstanceLimits>,
     pub(crate) table: ResourceTable,
@@ -38,6 +42,8 @@ pub(crate) struct State {
     /// The client's first fault that the guest was told of, in reading the body or in writing to a
     /// client that has gone; it outranks what the guest then fails by (2.2).
     pub(crate) fault: Option<BodyError>,
+    /// The request's body, if handles to it may outlast the request.
+    input: Option<Input>,
     pub(crate) host_bytes: HostBytes,
     /// The instance was made, and what it does now is what it was asked for.
     pub(crate) instantiated: bool,
@@ -101,50 +107,102 @@ const AFTER_RETURN: Duration = Duration::from_millis(50);
 /// What a [`State`] is made from.
 pub(crate) struct Parts {
     pub(crate) app: Arc<str>,
-    pub(crate) request_id: RequestId,
     pub(crate) limits: Arc<InstanceLimits>,
     pub(crate) wasi: Wasi,
     pub(crate) grants: Arc<Grants>,
     pub(crate) log: GuestLog,
+    pub(crate) memory: AppMemory,
+    pub(crate) purse: Arc<Purse>,
+    pub(crate) request: RequestParts,
+}
+
+/// What of it is of one request.
+pub(crate) struct RequestParts {
+    pub(crate) request_id: RequestId,
     pub(crate) exchange: Exchange,
     pub(crate) output: Output,
     pub(crate) clock: Arc<Clock>,
     pub(crate) turn: Arc<Turn>,
-    pub(crate) memory: AppMemory,
-    pub(crate) purse: Arc<Purse>,
     pub(crate) observer: Option<Observer>,
 }
 
 impl State {
     fn new(parts: Parts) -> Self {
-        let limits = parts.limits;
+        let Parts {
+            limits, request, ..
+        } = parts;
         let mut table = ResourceTable::new();
         // One more for the probe of `pay_for_handles`.
         table.set_max_capacity(limits.handles.saturating_add(1));
         Self {
             app: parts.app,
-            request_id: parts.request_id,
+            request: 0,
+            request_id: request.request_id,
             table,
             wasi: parts.wasi,
             grants: parts.grants,
             log: parts.log,
-            clock: parts.clock,
-            exchange: parts.exchange,
-            output: parts.output,
+            clock: request.clock,
+            exchange: request.exchange,
+            output: request.output,
             memory: parts.memory,
             fault: None,
+            input: None,
             host_bytes: HostBytes::new(&limits, Arc::clone(&parts.purse)),
             instantiated: false,
             exited: false,
             handed_over: 0,
             handles_paid: 0,
-            observer: parts.observer,
+            observer: request.observer,
             limiter: Limiter::new(&limits, Arc::clone(&parts.purse)),
             purse: parts.purse,
-            turn: parts.turn,
+            turn: request.turn,
             crossings: Crossings::default(),
             limits,
         }
+    }
+
+    /// One more request, for an instance that has served others.
+    pub(crate) fn begin(&mut self, request: RequestParts) {
+        self.log
+            .begin(request.request_id.clone(), request.observer.clone());
+        self.request = self.request.wrapping_add(1);
+        self.request_id = request.request_id;
+        self.exchange = request.exchange;
+        self.output = request.output;
+        self.clock = request.clock;
+        self.turn = request.turn;
+        self.observer = request.observer;
+        self.fault = None;
+        self.limiter.forget_refusals();
+    }
+
+    /// The request has ended and the instance waits for the next: what the host has of it goes.
+    pub(crate) fn rest(&mut self) {
+        if let Some(input) = self.input.take() {
+            input.cut_off();
+        }
+        self.hand_over(0);
+        self.observer = None;
+        self.log.rest();
+    }
+
+    /// The body of this request ends with it, whatever handles there are to it.
+    pub(crate) fn ends_with_request(&mut self, input: Input) {
+        self.input = Some(input);
+    }
+
+    /// The guest's memory, and what it makes the host keep, in bytes.
+    pub(crate) fn memory_taken(&self) -> usize {
+        let memory = self
+            .limits
+            .memory
+            .saturating_sub(self.limiter.memory_left());
+        let kept = self
+            .limits
+            .host_bytes
+            .saturating_sub(self.host_bytes.left());
+        memory.saturating_add(kept)
     }
 
     /// Tells whoever watches.

@@ -96,6 +96,7 @@ mod memory;
 mod metrics;
 mod observer;
 mod output;
+mod parked;
 mod queue;
 mod record;
 mod scheduler;
@@ -113,7 +114,9 @@ mod wasi;
 pub use app::{App, LoadError, Runtime, RuntimeError};
 pub use cache::CacheUse;
 pub use component::ComponentError;
-pub use config::{AllocatorChoice, AppConfig, CacheConfig, ResetChoice, RuntimeConfig};
+pub use config::{
+    AllocatorChoice, AppConfig, CacheConfig, Isolation, ResetChoice, Reuse, RuntimeConfig,
+};
 pub use engine::Allocator;
 pub use grants::{DirGrant, DirGrantError, GrantError, Grants};
 pub use interfaces::{Import, Interfaces};

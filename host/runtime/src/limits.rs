@@ -108,6 +108,17 @@ impl Limiter {
         self.memory.refused.or(self.tables.refused)
     }
 
+    /// What a request was refused is nothing to the next.
+    pub(crate) fn forget_refusals(&mut self) {
+        self.memory.refused = None;
+        self.tables.refused = None;
+    }
+
+    /// The linear memory that may still be taken, in bytes.
+    pub(crate) fn memory_left(&self) -> usize {
+        self.memory.left
+    }
+
     /// Whether it was for want of memory of the whole server.
     pub(crate) fn was_short(&self) -> bool {
         let kinds = [&self.memory, &self.tables];
@@ -207,6 +218,11 @@ impl HostBytes {
         }
     }
 
+    /// What is left of the allowance, in bytes.
+    pub(crate) fn left(&self) -> usize {
+        self.left
+    }
+
     /// Takes `bytes` of the allowance.
     pub(crate) fn charge(&mut self, bytes: usize) -> Result<(), NotKept> {
         let left = self.left.checked_sub(bytes).ok_or(NotKept::OverLimit)?;
@@ -233,7 +249,7 @@ mod tests {
     use crate::memory::Memory;
 
     fn purse(total: usize) -> Arc<Purse> {
-        let hold = Memory::new(total, 0).app().hold(0).unwrap();
+        let hold = Memory::new(total, 0, || false).app().hold(0).unwrap();
         Arc::new(Purse::new(hold))
     }
 

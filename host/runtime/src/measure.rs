@@ -89,7 +89,7 @@ impl Bare {
             let (mut place, _environ) = app.place(job).expect("it is not late");
             app.0
                 .pre
-                .instantiate_async(&mut place.store)
+                .instantiate_async(&mut place.instance.store)
                 .await
                 .map(drop)
         });

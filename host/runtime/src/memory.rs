@@ -38,7 +38,11 @@ struct Shared {
     /// Requests that wait for room, so that giving back costs nothing while there are none.
     waiting: AtomicUsize,
     lines: Mutex<VecDeque<Line>>,
+    spare: Spare,
 }
+
+/// Gives back something that can be done without. False if there is nothing of that kind.
+type Spare = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// The requests of one app that wait for room, in order.
 struct Line {
@@ -64,15 +68,26 @@ pub(crate) struct AppMemory {
 pub(crate) struct MemoryShort;
 
 impl Memory {
-    /// A budget of so many bytes, some of which are set aside for good: for what belongs to no app.
-    pub(crate) fn new(total: usize, set_aside: usize) -> Self {
+    /// A budget of so many bytes, some of which are set aside for good: for what belongs to no app. Where it
+    /// has no room, `spare` is asked to make some.
+    pub(crate) fn new(
+        total: usize,
+        set_aside: usize,
+        spare: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(Shared {
             total,
             set_aside,
             taken: AtomicUsize::new(set_aside),
             waiting: AtomicUsize::new(0),
             lines: Mutex::default(),
+            spare: Box::new(spare),
         }))
+    }
+
+    /// Whether requests wait for room.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.0.waiting.load(Ordering::SeqCst) > 0
     }
 
     /// The whole, in bytes.
@@ -127,6 +142,17 @@ impl Shared {
             return Err(MemoryShort);
         }
         Ok(())
+    }
+
+    /// The same, for which what can be done without is given up. Not while anything is locked.
+    fn take_anyhow(&self, app: &AtomicUsize, bytes: usize) -> Result<(), MemoryShort> {
+        loop {
+            match self.take(app, bytes) {
+                Ok(()) => return Ok(()),
+                Err(short) if !(self.spare)() => return Err(short),
+                Err(_) => {}
+            }
+        }
     }
 
     fn give_back(self: &Arc<Self>, app: &AtomicUsize, bytes: usize) {
@@ -189,7 +215,7 @@ impl AppMemory {
     /// Takes so many bytes until the hold is dropped.
     pub(crate) fn hold(&self, bytes: usize) -> Result<Hold, MemoryShort> {
         let shared = &self.memory.0;
-        shared.take(&self.taken, bytes)?;
+        shared.take_anyhow(&self.taken, bytes)?;
         Ok(Hold {
             shared: Arc::clone(shared),
             app: Arc::clone(&self.taken),
@@ -199,7 +225,7 @@ impl AppMemory {
 
     /// The same, unless others wait already, who come first.
     pub(crate) fn hold_at_once(&self, bytes: usize) -> Result<Hold, MemoryShort> {
-        if self.memory.0.waiting.load(Ordering::SeqCst) > 0 {
+        if self.memory.is_awaited() {
             return Err(MemoryShort);
         }
         self.hold(bytes)
@@ -227,6 +253,8 @@ impl AppMemory {
             }
             // What was given back before this one could be seen.
             shared.grant();
+            // And what came to be spare meanwhile. From now on nothing does.
+            while grant.is_empty() && (shared.spare)() {}
             if let Ok(hold) = grant.await {
                 return hold;
             }
@@ -324,7 +352,7 @@ impl Purse {
         let taken = self.taken.load(Ordering::Relaxed);
         if after > taken {
             let more = (after - taken).next_multiple_of(COIN);
-            self.shared.take(&self.app, more)?;
+            self.shared.take_anyhow(&self.app, more)?;
             self.taken.fetch_add(more, Ordering::Relaxed);
         }
         self.spent.store(after, Ordering::Relaxed);
@@ -362,7 +390,7 @@ mod tests {
 
     #[test]
     fn a_hold_gives_back_what_it_took() {
-        let memory = Memory::new(80, 0);
+        let memory = Memory::new(80, 0, || false);
         let app = memory.app();
         let hold = app.hold(60).unwrap();
         assert_eq!((memory.taken(), app.taken()), (60, 60));
@@ -374,7 +402,7 @@ mod tests {
 
     #[test]
     fn the_last_eighth_is_for_those_who_hold_little() {
-        let memory = Memory::new(80, 0);
+        let memory = Memory::new(80, 0, || false);
         let (large, small) = (memory.app(), memory.app());
         let _all = large.hold(memory.largest()).unwrap();
         assert!(large.hold(1).is_err());
@@ -385,7 +413,7 @@ mod tests {
 
     #[tokio::test]
     async fn those_who_wait_are_served_in_order_and_hold_up_their_own_app_only() {
-        let memory = Memory::new(800, 0);
+        let memory = Memory::new(800, 0, || false);
         let (large, small) = (memory.app(), memory.app());
         let held = large.hold(650).unwrap();
         let waiting = tokio::spawn({
@@ -405,7 +433,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_that_gives_up_leaves_nothing_behind() {
-        let memory = Memory::new(80, 0);
+        let memory = Memory::new(80, 0, || false);
         let app = memory.app();
         let held = app.hold(70).unwrap();
         let given_up = tokio::time::timeout(Duration::from_secs(1), app.wait_for(10)).await;
@@ -418,7 +446,7 @@ mod tests {
 
     #[test]
     fn a_purse_pays_from_what_it_has_first() {
-        let memory = Memory::new(8 << 20, 0);
+        let memory = Memory::new(8 << 20, 0, || false);
         let app = memory.app();
         let purse = Purse::new(app.hold(COIN).unwrap());
         purse.spend(COIN).unwrap();
@@ -436,7 +464,7 @@ mod tests {
 
     #[test]
     fn a_block_pays_until_its_last_part_is_gone() {
-        let memory = Memory::new(8 << 20, 0);
+        let memory = Memory::new(8 << 20, 0, || false);
         let app = memory.app();
         let mut block = app.block(vec![1; 1 << 20]).unwrap();
         let part = block.split_to(10);

@@ -43,6 +43,7 @@ pub(crate) struct Metrics {
     /// By the name of the app. Who is not in it when it is full is [`OTHER`].
     apps: Mutex<HashMap<String, Arc<Series>>>,
     live: IntGauge,
+    parked: IntGauge,
     warm: IntGauge,
     committed: IntGauge,
     budget: IntGauge,
@@ -54,8 +55,10 @@ pub(crate) struct Metrics {
 /// What is only known at the moment of the question, and of the whole runtime.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Gauges {
-    /// Instances that are alive.
+    /// Instances that serve a request.
     pub(crate) live: usize,
+    /// Instances that wait for the next request of their app, beside those that are alive.
+    pub(crate) parked: usize,
     /// Slots that wait for their next instance, with memory for it.
     pub(crate) warm: usize,
     /// Bytes of the memory budget that are in use.
@@ -137,7 +140,11 @@ impl Metrics {
             &["result"],
         );
         Self {
-            live: gauge("instances_live", "Instances that are alive."),
+            live: gauge("instances_live", "Instances that serve a request."),
+            parked: gauge(
+                "instances_parked",
+                "Instances that wait for the next request of their app (isolation by app).",
+            ),
             warm: gauge(
                 "instances_warm",
                 "Slots that wait for their next instance, with memory for it.",
@@ -199,6 +206,7 @@ impl Metrics {
         let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
         let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.live.set(number(now.live));
+        self.parked.set(number(now.parked));
         self.warm.set(number(now.warm));
         self.committed.set(bytes(now.committed));
         self.budget.set(bytes(now.budget));

@@ -12,14 +12,14 @@ use tokio::task::JoinSet;
 use wasm_gw_http::{AccessLog, AccessLogFormat, Address, HttpConfig, Server};
 use wasm_gw_protocol::{Environ, HeadLimits, Mount};
 use wasm_gw_runtime::{
-    AllocatorChoice, App, AppConfig, CacheConfig, CacheUse, Grants, InstanceLimits, ResetChoice,
-    Runtime, RuntimeConfig, SERVER_SOFTWARE, Site,
+    AllocatorChoice, App, AppConfig, CacheConfig, CacheUse, Grants, InstanceLimits, Isolation,
+    ResetChoice, Reuse, Runtime, RuntimeConfig, SERVER_SOFTWARE, Site,
 };
 
 use crate::files::{Files, Front};
 use crate::log_file::{LogFile, Reopen};
 use crate::manifest::{MANIFEST, Manifest};
-use crate::options::{Allocator, LogFormat, MOST_INSTANCES, Reset, ServeOptions};
+use crate::options::{self, Allocator, LogFormat, MOST_INSTANCES, Reset, ServeOptions};
 use crate::reload::{Reload, Seen};
 use crate::status::{self, Status, Watched};
 use crate::usage::Usage;
@@ -136,6 +136,8 @@ async fn serve_apps(
         reloading.spawn(reload.at_changes(seen));
     }
     announce(&options, places, &runtime, &apps, format);
+    // Whoever kept the first version would keep its code, and what it has in memory, for ever.
+    drop(apps);
     let stopped = async {
         // The server listens to this from the moment that it accepts.
         status.serving();
@@ -237,6 +239,18 @@ fn limits(options: &ServeOptions) -> InstanceLimits {
     limits
 }
 
+fn isolation(options: &ServeOptions, limits: &InstanceLimits) -> Isolation {
+    if options.isolation.unwrap_or_default() == options::Isolation::Request {
+        return Isolation::Request;
+    }
+    let default = Reuse::default();
+    Isolation::App(Reuse {
+        requests: options.reuse_requests.unwrap_or(default.requests),
+        time: options.reuse_time.map_or(default.time, |time| time.0),
+        memory: options.reuse_memory.map_or(limits.memory / 2, bytes),
+    })
+}
+
 /// A size in this machine's words; one beyond them is no limit at all.
 pub(crate) fn bytes(size: Size) -> usize {
     usize::try_from(size.0).unwrap_or(usize::MAX)
@@ -329,6 +343,7 @@ fn load_one(
     config.limits = limits.clone();
     config.concurrency = app_concurrency(options);
     config.cores = options.cores;
+    config.isolation = isolation(options, limits);
     if let Some(queue) = options.queue {
         config.queue = queue;
     }
@@ -486,6 +501,14 @@ fn as_text(
             config.queue,
             Span(config.queue_timeout),
         ));
+        if let Isolation::App(reuse) = config.isolation {
+            lines.push(format!(
+                "  shared   by the requests of an app: an instance serves {} of them, for {}, up to {} memory",
+                reuse.requests,
+                Span(reuse.time),
+                size(reuse.memory),
+            ));
+        }
         lines.push(format!("  grants   {}", granted(&config.grants)));
     }
     if options.no_cache {
@@ -538,6 +561,15 @@ fn as_json(places: &Places, runtime: &Runtime, apps: &[App]) -> serde_json::Valu
                 "memory": config.limits.memory,
                 "timeout_ms": config.limits.timeout.as_millis() as u64,
                 "cpu_ms": config.limits.cpu.as_millis() as u64,
+                "isolation": match config.isolation {
+                    Isolation::Request => serde_json::json!({ "by": "request" }),
+                    Isolation::App(reuse) => serde_json::json!({
+                        "by": "app",
+                        "requests": reuse.requests,
+                        "time_ms": reuse.time.as_millis() as u64,
+                        "memory": reuse.memory,
+                    }),
+                },
                 "concurrency": config.concurrency,
                 "queue": config.queue,
                 "queue_timeout_ms": config.queue_timeout.as_millis() as u64,

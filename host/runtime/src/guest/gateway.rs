@@ -12,12 +12,12 @@ use wasm_gw_protocol::lint::{Event, Returned};
 use wasmtime::Store;
 use wasmtime::component::{Resource, ResourceAny};
 
-use super::GatewayPre;
 use super::bindings::exports::wasm_gw::gateway::app::{Body, Guest};
 use super::bindings::wasm_gw::gateway::types::Exception as GuestException;
 use super::environ::GuestEnviron;
 use super::input::{HostBody, PASS_THROUGH};
 use super::response::StartResponse;
+use super::{Gateway, GatewayPre};
 use crate::clock::Clock;
 use crate::error::{Exception, Failure};
 use crate::instance::State;
@@ -25,17 +25,24 @@ use crate::memory::MemoryShort;
 use crate::output::Gone;
 use crate::slots;
 
-/// Runs the guest for one request. The response goes out by the store's output; `settle` is told
-/// how it ended, once, before the guest's `close` is called.
+/// Runs a guest for one request, and makes it first if it is none yet. The response goes out by the store's
+/// output; `settle` is told how it ended, once, before the guest's `close` is called.
+///
+/// Returns the guest if nothing went wrong, and it could serve another request.
 pub(crate) async fn run(
     pre: &GatewayPre<State>,
     store: &mut Store<State>,
+    guest: Option<Gateway>,
     environ: GuestEnviron,
     settle: impl FnOnce(&mut State, Result<(), Failure>),
-) {
+) -> Option<Gateway> {
     let clock = Arc::clone(&store.data().clock);
-    let instance = match timed(&clock, pre.instantiate_async(&mut *store)).await {
-        Ok(instance) => instance,
+    let made = match guest {
+        Some(guest) => Ok(guest),
+        None => timed(&clock, pre.instantiate_async(&mut *store)).await,
+    };
+    let guest = match made {
+        Ok(guest) => guest,
         Err(error) => {
             let failure = match slots::refusal(&error) {
                 // What the system does not give now it may give to the next request.
@@ -43,19 +50,26 @@ pub(crate) async fn run(
                 None if store.data().was_short() => Failure::Short(MemoryShort),
                 None => Failure::of_instantiation(&error, store.data().refused()),
             };
-            return settle(store.data_mut(), Err(failure));
+            settle(store.data_mut(), Err(failure));
+            return None;
         }
     };
     store.data_mut().instantiated = true;
-    let app = instance.wasm_gw_gateway_app();
-    match call(app, store, &clock, environ).await {
-        Err(failure) => settle(store.data_mut(), Err(failure)),
+    let app = guest.wasm_gw_gateway_app();
+    let went_well = match call(app, store, &clock, environ).await {
+        Err(failure) => {
+            settle(store.data_mut(), Err(failure));
+            false
+        }
         Ok(Body::Iter(blocks)) => iterate(app, store, &clock, blocks, settle).await,
         Ok(body) => {
             let outcome = waited(&clock, deliver(store.data_mut(), body)).await;
+            let went_well = outcome.is_ok();
             settle(store.data_mut(), outcome);
+            went_well
         }
-    }
+    };
+    (went_well && !store.data().exited).then_some(guest)
 }
 
 /// Bounds a call into the guest by the request's clock.
@@ -120,7 +134,10 @@ async fn call(
         }
         Ok(Err(exception)) => Err(store.data().exception(exception)),
         // CGI programs and C end by `exit(0)`; what they wrote is the response.
-        Err(error) if exited_well(&error, store.data()) => Ok(Body::Empty),
+        Err(error) if exited_well(&error, store.data()) => {
+            store.data_mut().exited = true;
+            Ok(Body::Empty)
+        }
         Err(error) => Err(Failure::of_call(&error, store.data().refused())),
     }
 }
@@ -139,7 +156,8 @@ fn handles(
     environ: GuestEnviron,
 ) -> wasmtime::Result<(Resource<GuestEnviron>, Resource<StartResponse>)> {
     let environ = state.push_environ(environ)?;
-    let start_response = state.table.push(StartResponse::Client)?;
+    let start_response = StartResponse::Client(state.request);
+    let start_response = state.table.push(start_response)?;
     Ok((environ, start_response))
 }
 
@@ -203,24 +221,26 @@ async fn pass_through(state: &mut State, body: Resource<HostBody>) -> Result<(),
     finish(state, last).await
 }
 
-/// Pulls an iterable to its end, or to the end of what the client needs, and closes it (S41).
+/// Pulls an iterable to its end, or to the end of what the client needs, and closes it (S41). Says whether
+/// all of it went well.
 async fn iterate(
     app: &Guest,
     store: &mut Store<State>,
     clock: &Clock,
     blocks: ResourceAny,
     settle: impl FnOnce(&mut State, Result<(), Failure>),
-) {
+) -> bool {
     let pulled = pull(app, store, clock, blocks).await;
     let trapped = matches!(pulled, Err(Pulled::Trapped(_)));
     let outcome = pulled.map_err(|(Pulled::Trapped(failure) | Pulled::Ended(failure))| failure);
+    let went_well = outcome.is_ok();
     // `exit` ends the instance as a trap does; the response may be whole all the same.
     settle(store.data_mut(), outcome);
     if trapped || store.data().exited {
-        return;
+        return false;
     }
     clock.restart_for_close(store.data().limits.close_timeout);
-    close(app, store, clock, blocks).await;
+    close(app, store, clock, blocks).await && went_well
 }
 
 /// Why pulling ended before the iterable did.
@@ -284,8 +304,8 @@ fn broken(broken: Broken) -> Pulled {
 }
 
 /// Calls `close` once and drops the handle. The response has ended by now, so what goes wrong here
-/// is for the log only.
-async fn close(app: &Guest, store: &mut Store<State>, clock: &Clock, blocks: ResourceAny) {
+/// is for the log only. Says whether nothing did.
+async fn close(app: &Guest, store: &mut Store<State>, clock: &Clock, blocks: ResourceAny) -> bool {
     store.data_mut().begin_call();
     let closed = timed(clock, app.blocks().call_close(&mut *store, blocks)).await;
     let failure = match closed {
@@ -294,18 +314,20 @@ async fn close(app: &Guest, store: &mut Store<State>, clock: &Clock, blocks: Res
         Err(error) => {
             let failure = Failure::of_call(&error, store.data().refused());
             store.data().log_close(&failure);
-            return;
+            return false;
         }
     };
-    if let Some(failure) = failure {
-        store.data().log_close(&failure);
+    if let Some(failure) = &failure {
+        store.data().log_close(failure);
     }
     // Without this the guest's destructor does not run.
     store.data_mut().begin_call();
-    if let Err(error) = timed(clock, blocks.resource_drop_async(&mut *store)).await {
-        let failure = Failure::of_call(&error, store.data().refused());
+    let dropped = timed(clock, blocks.resource_drop_async(&mut *store)).await;
+    if let Err(error) = &dropped {
+        let failure = Failure::of_call(error, store.data().refused());
         store.data().log_close(&failure);
     }
+    failure.is_none() && dropped.is_ok()
 }
 
 impl State {

@@ -131,6 +131,19 @@ impl Input {
         }
     }
 
+    /// Ends the stream where it is: its request is over, and a guest may have kept a handle.
+    pub(crate) fn cut_off(&self) {
+        // Never contended: the guest makes no call now.
+        let Ok(mut reader) = self.0.try_lock() else {
+            return;
+        };
+        reader.body = None;
+        if let Some(purse) = &reader.purse {
+            purse.refund(reader.buffer.len());
+        }
+        reader.buffer = InputBuffer::of_bytes(Bytes::new());
+    }
+
     /// Gives back the memory that a body made of bytes took, if this was its last handle.
     pub(crate) fn released(self) -> usize {
         Arc::into_inner(self.0).map_or(0, |reader| reader.into_inner().charged)

@@ -10,7 +10,7 @@ pub(crate) mod response;
 
 use wasmtime::component::{HasSelf, Linker};
 
-pub(crate) use self::bindings::GatewayPre;
+pub(crate) use self::bindings::{Gateway, GatewayPre};
 pub(crate) use crate::instance::State;
 
 /// Generated from `wit/gateway.wit`.

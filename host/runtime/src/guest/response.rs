@@ -16,7 +16,8 @@ use crate::instance::State;
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 #[derive(Clone)]
 pub enum StartResponse {
-    Client,
+    /// With the number of the request, of those that the instance serves: the handle may outlast it.
+    Client(u32),
     Recorder(Recording),
 }
 
@@ -24,7 +25,7 @@ impl StartResponse {
     /// The host memory that goes with its last handle.
     fn released(self) -> usize {
         match self {
-            StartResponse::Client => 0,
+            StartResponse::Client(_) => 0,
             StartResponse::Recorder(recording) => recording.released(),
         }
     }
@@ -47,7 +48,10 @@ impl HostStartResponse for State {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()));
         let started = match &target {
-            StartResponse::Client => {
+            StartResponse::Client(request) if *request != self.request => {
+                Err(Refused::Disconnected)
+            }
+            StartResponse::Client(_) => {
                 if let Some(exception) = &exc_info {
                     self.log_exc_info(exception);
                 }
@@ -111,8 +115,14 @@ impl HostWriter for State {
             );
             return Ok(Err(WriteError::Other(message)));
         }
-        if let StartResponse::Recorder(recording) = &self.table.get(&writer)?.0 {
-            return Ok(recording.write(block, &mut self.host_bytes)?);
+        match &self.table.get(&writer)?.0 {
+            StartResponse::Recorder(recording) => {
+                return Ok(recording.write(block, &mut self.host_bytes)?);
+            }
+            StartResponse::Client(request) if *request != self.request => {
+                return Ok(Err(WriteError::Disconnected));
+            }
+            StartResponse::Client(_) => {}
         }
         let bytes = block.len() as u64;
         let block = self.memory.block(block)?;

@@ -121,6 +121,7 @@ fn each_number_has_its_name_and_kind_from_the_start() {
         ("wasm_gw_cache_lookups_total", "counter"),
         ("wasm_gw_cpu_seconds_total", "counter"),
         ("wasm_gw_instances_live", "gauge"),
+        ("wasm_gw_instances_parked", "gauge"),
         ("wasm_gw_instances_warm", "gauge"),
         ("wasm_gw_memory_budget_bytes", "gauge"),
         ("wasm_gw_memory_committed_bytes", "gauge"),
@@ -221,6 +222,7 @@ fn the_rest_counts_too() {
     metrics.compiled(CacheUse::None);
     let now = Gauges {
         live: 1,
+        parked: 4,
         warm: 2,
         committed: 3,
         budget: u64::MAX,
@@ -235,6 +237,7 @@ fn the_rest_counts_too() {
         ("cache_lookups_total{result=hit}", 2.0),
         ("cache_lookups_total{result=miss}", 1.0),
         ("instances_live", 1.0),
+        ("instances_parked", 4.0),
         ("instances_warm", 2.0),
         ("memory_committed_bytes", 3.0),
         ("memory_budget_bytes", i64::MAX as f64),
