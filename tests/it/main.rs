@@ -11,6 +11,7 @@
 //! - `check`: what `wasm-gw check` finds, and what it does not.
 //! - `cli`: the command as a process: what it says, refuses, and how it ends.
 //! - `connection`: what a connection carries, until it closes or the server drains.
+//! - `crowds`: many clients that mean no good.
 //! - `disconnect`: what a guest that still works is told when its client goes, and when it is stopped.
 //! - `embedding`: the runtime in servers of other people's, and without any.
 //! - `environ`: the variables of a request, one by one.
@@ -55,6 +56,7 @@ mod cache;
 mod check;
 mod cli;
 mod connection;
+mod crowds;
 mod disconnect;
 mod embedding;
 mod environ;

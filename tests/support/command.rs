@@ -141,6 +141,12 @@ impl Process {
         .await;
     }
 
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        let folder = self.file("fd");
+        std::fs::read_dir(folder).unwrap().count()
+    }
+
     /// Its resident memory in MiB: now (`VmRSS`), or at the highest (`VmHWM`).
     pub fn memory(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(self.file("status")).unwrap();

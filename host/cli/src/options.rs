@@ -142,6 +142,10 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "NUMBER", help_heading = "Limits of the server")]
     pub(crate) max_connections: Option<usize>,
 
+    /// Connections from one address at once [default: a quarter of all]
+    #[arg(long, value_name = "NUMBER", help_heading = "Limits of the server")]
+    pub(crate) max_connections_per_address: Option<usize>,
+
     /// Time for a request's head, from its first byte [default: 10s]
     #[arg(long, value_name = "TIME", help_heading = "Limits of a client")]
     pub(crate) header_timeout: Option<Span>,
@@ -292,6 +296,9 @@ impl ServeOptions {
             queue: self.queue.or(file.queue),
             queue_timeout: self.queue_timeout.or(file.queue_timeout),
             max_connections: self.max_connections.or(file.max_connections),
+            max_connections_per_address: self
+                .max_connections_per_address
+                .or(file.max_connections_per_address),
             header_timeout: self.header_timeout.or(file.header_timeout),
             keep_alive_timeout: self.keep_alive_timeout.or(file.keep_alive_timeout),
             body_timeout: self.body_timeout.or(file.body_timeout),
@@ -316,6 +323,10 @@ impl ServeOptions {
             (
                 "max-connections",
                 self.max_connections.map(|number| number as u64),
+            ),
+            (
+                "max-connections-per-address",
+                self.max_connections_per_address.map(|number| number as u64),
             ),
             ("cores", self.cores.map(|number| number as u64)),
             ("reuse-requests", self.reuse_requests.map(u64::from)),

@@ -28,7 +28,8 @@ pub struct HttpConfig {
     /// From the first byte of a head to its last; 408 follows. Also the longest a connection may
     /// stay without having sent anything at all; it is then closed without an answer.
     pub header_timeout: Duration,
-    /// How long a connection may rest between two requests before it is closed.
+    /// How long a connection may rest between two requests before it is closed. Less where all
+    /// connections are in use and others wait.
     pub keep_alive_timeout: Duration,
     /// The longest pause between two pieces of a request body while somebody waits for it.
     pub body_timeout: Duration,
@@ -45,6 +46,9 @@ pub struct HttpConfig {
     /// Connections served at once; further ones wait in the kernel's queue. `None` derives it
     /// from the process's limit of open files, or takes 10,000 where there is none.
     pub max_connections: Option<usize>,
+    /// Connections from one address at once, or from one IPv6 network of 64 bits; further ones are closed
+    /// as soon as they are accepted. Unix sockets have no address. `None` is a quarter of all.
+    pub max_connections_per_address: Option<usize>,
     /// Where one line a request goes, if anywhere.
     pub access_log: Option<AccessLog>,
 }
@@ -62,6 +66,7 @@ impl Default for HttpConfig {
             linger_bytes: 1024 * 1024,
             graceful_timeout: Duration::from_secs(30),
             max_connections: None,
+            max_connections_per_address: None,
             access_log: None,
         }
     }

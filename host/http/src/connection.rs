@@ -99,8 +99,9 @@ pub(crate) async fn serve<S, B>(
                     Poll::Pending => break,
                     Poll::Ready(Stage::Cut) => return Poll::Ready(End::Cut),
                     Poll::Ready(Stage::Serving | Stage::Draining) => {
-                        connection.drain();
-                        Pin::new(&mut http).graceful_shutdown();
+                        if !connection.drain() {
+                            Pin::new(&mut http).graceful_shutdown();
+                        }
                     }
                 }
             }
@@ -108,7 +109,7 @@ pub(crate) async fn serve<S, B>(
                 // An answer that is ready goes out before anything is made of the client's leaving.
                 return Poll::Pending;
             }
-            let glance = connection.glance();
+            let glance = connection.glance(cx);
             if glance.in_exchange && left.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(End::Left);
             }
@@ -302,6 +303,7 @@ async fn nap(socket: &Socket, connection: &Connection, stages: &mut Stages) -> b
     tokio::select! {
         readable = socket.readable() => readable.is_ok(),
         () = sleep_until(connection.rest_until()) => false,
+        () = connection.gone() => false,
         _ = stages.next() => false,
     }
 }

@@ -7,15 +7,16 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header, request};
+use http::{HeaderValue, Method, StatusCode, Uri, Version, header, request};
 use tokio::time::Instant;
 use wasm_gw_protocol::{ConnInfo, CpuTime, RequestId};
 
 use crate::access_log::{Line, Log, Target};
 use crate::config::HttpConfig;
+use crate::request_line::RequestLine;
 
 /// State of one connection, shared by everything that works on it.
 pub(crate) struct Connection {
@@ -87,7 +88,28 @@ struct State {
     line: RequestLine,
     /// The end of what the client sends has been read.
     end_of_input: bool,
-    draining: bool,
+    /// Since when the server drains, if it does.
+    draining: Option<Instant>,
+    /// Whom to wake when a connection that rests is told to go.
+    driver: Option<Waker>,
+    told_to_go: bool,
+}
+
+impl State {
+    fn wakes(&mut self, cx: &mut Context<'_>) {
+        if !(self.driver.as_ref()).is_some_and(|driver| driver.will_wake(cx.waker())) {
+            self.driver = Some(cx.waker().clone());
+        }
+    }
+}
+
+/// Until when a connection that rests since then may rest while the server drains.
+fn drain_until(since: Instant, drain: Instant) -> Instant {
+    if drain.saturating_duration_since(since) < LATELY {
+        drain + LATELY
+    } else {
+        drain
+    }
 }
 
 /// What has become of the request's body.
@@ -106,41 +128,6 @@ struct Blocked {
     since: Instant,
     /// What the client had not acknowledged then, in bytes.
     unacknowledged: Option<usize>,
-}
-
-/// The beginning of a head, kept for the log: hyper takes a head out of its buffer before it refuses
-/// some of them, and what is left there then is not the head but what the client sent behind it.
-#[derive(Default)]
-struct RequestLine {
-    bytes: Vec<u8>,
-    room: usize,
-}
-
-impl RequestLine {
-    /// Room for the method, the blanks and the version beside a target.
-    const AROUND: usize = 128;
-
-    fn begin(&mut self, bytes: &[u8], target: usize) {
-        self.bytes.clear();
-        self.room = target.saturating_add(Self::AROUND);
-        let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
-        self.extend(&bytes[start.unwrap_or(bytes.len())..]);
-    }
-
-    /// Takes what belongs to the line, its end included, while there is room.
-    fn extend(&mut self, bytes: &[u8]) {
-        if self.room == 0 {
-            return;
-        }
-        let end = bytes.iter().position(|&byte| byte == b'\n');
-        let taken = &bytes[..end.map_or(bytes.len(), |end| end + 1).min(self.room)];
-        self.bytes.extend_from_slice(taken);
-        self.room = if end.is_some() {
-            0
-        } else {
-            self.room - taken.len()
-        };
-    }
 }
 
 /// The request in progress.
@@ -188,6 +175,18 @@ pub(crate) enum Expiry {
     Write,
 }
 
+/// How a connection rests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rest {
+    pub(crate) since: Instant,
+    /// Nothing ever came.
+    pub(crate) fresh: bool,
+}
+
+/// A client that was served, or has come, so short a time before the server's end may send one more
+/// request, in so much time.
+const LATELY: Duration = Duration::from_secs(1);
+
 /// How an exchange that was broken off stood.
 pub(crate) struct Broken {
     pub(crate) ends_by_close: bool,
@@ -222,7 +221,9 @@ impl Connection {
                 flushing: None,
                 line: RequestLine::default(),
                 end_of_input: false,
-                draining: false,
+                draining: None,
+                driver: None,
+                told_to_go: false,
             }),
         })
     }
@@ -389,10 +390,8 @@ impl Connection {
             current.status = Some(status);
             current.ends_by_close = ends_by_close;
         }
-        if state.body_failed {
+        if state.body_failed || state.told_to_go || state.draining.is_some() {
             Persistence::Close
-        } else if state.draining {
-            Persistence::Draining
         } else {
             Persistence::Free
         }
@@ -457,14 +456,22 @@ impl Connection {
 
     // ---- asked by the driver ----
 
-    pub(crate) fn glance(&self) -> Glance {
-        let state = self.lock();
+    /// Where it stands. Whoever asks is woken when a connection that rests is told to go.
+    pub(crate) fn glance(&self, cx: &mut Context<'_>) -> Glance {
+        let mut state = self.lock();
+        if let Phase::Resting { .. } = state.phase {
+            state.wakes(cx);
+        }
         let config = &self.config;
         let after = |since: Instant, time: Duration| since + time;
         let deadline = match (state.write_blocked, state.phase) {
             (Some(blocked), _) => Some((after(blocked.since, config.write_timeout), Expiry::Write)),
             (None, Phase::Head { since }) => {
                 Some((after(since, config.header_timeout), Expiry::Head))
+            }
+            (None, Phase::Resting { since, .. }) if state.told_to_go => Some((since, Expiry::Rest)),
+            (None, Phase::Resting { since, .. }) if let Some(drain) = state.draining => {
+                Some((drain_until(since, drain), Expiry::Rest))
             }
             (None, Phase::Resting { since, fresh: true }) => {
                 Some((after(since, config.header_timeout), Expiry::Rest))
@@ -517,9 +524,51 @@ impl Connection {
         }
     }
 
-    /// From now on answers do not promise that the connection stays.
-    pub(crate) fn drain(&self) {
-        self.lock().draining = true;
+    /// From now on answers end the connection. Says whether one that rests may get one more request: a
+    /// client that was served a moment ago, or has just come, may have sent it already.
+    pub(crate) fn drain(&self) -> bool {
+        let mut state = self.lock();
+        let now = Instant::now();
+        let drain = *state.draining.get_or_insert(now);
+        match state.phase {
+            Phase::Resting { since, .. } => drain_until(since, drain) > now,
+            _ => false,
+        }
+    }
+
+    /// How it rests, if it does.
+    pub(crate) fn rest(&self) -> Option<Rest> {
+        let state = self.lock();
+        match state.phase {
+            Phase::Resting { since, fresh } if state.body == RequestBodyState::Read => {
+                Some(Rest { since, fresh })
+            }
+            _ => None,
+        }
+    }
+
+    /// Closes it, if it still rests when the driver comes to it: somebody else wants its place.
+    pub(crate) fn tell_to_go(&self) {
+        let mut state = self.lock();
+        state.told_to_go = true;
+        if let Some(driver) = state.driver.take() {
+            drop(state);
+            driver.wake();
+        }
+    }
+
+    /// Resolves when it is told to go.
+    pub(crate) async fn gone(&self) {
+        std::future::poll_fn(|cx| {
+            let mut state = self.lock();
+            state.wakes(cx);
+            if state.told_to_go {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
     }
 
     pub(crate) fn take_refusal(&self) -> Option<StatusCode> {
@@ -599,8 +648,7 @@ impl Connection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Persistence {
     Free,
-    /// hyper closes after this answer and says so where it can.
-    Draining,
+    /// hyper closes after this answer and says so.
     Close,
 }
 
@@ -613,29 +661,4 @@ pub(crate) struct RefusedLine<'a> {
     pub(crate) id: &'a RequestId,
     pub(crate) wall: Duration,
     pub(crate) aborted: bool,
-}
-
-/// What the client asks of the connection after this exchange.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wishes {
-    /// `Connection: close`. hyper overlooks it beside a byte beyond ASCII.
-    pub(crate) close: bool,
-    /// `Connection: keep-alive`, which only HTTP/1.0 needs, where hyper sees it.
-    pub(crate) keep_alive: bool,
-}
-
-impl Wishes {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let mut wishes = Self::default();
-        for value in headers.get_all(header::CONNECTION) {
-            let seen_by_hyper = value.to_str().is_ok();
-            for option in value.as_bytes().split(|&byte| byte == b',') {
-                let option = option.trim_ascii();
-                wishes.close |= option.eq_ignore_ascii_case(b"close");
-                wishes.keep_alive |= seen_by_hyper && option.eq_ignore_ascii_case(b"keep-alive");
-            }
-        }
-        wishes.keep_alive &= !wishes.close;
-        wishes
-    }
 }

@@ -48,11 +48,15 @@
 // In the order a connection meets them; a blank line keeps rustfmt from sorting.
 mod listener;
 
+mod crowd;
+
 mod stream;
 
 mod connection;
 
 mod exchange;
+
+mod request_line;
 
 mod service;
 
@@ -81,7 +85,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use tokio::sync::Semaphore;
 use tower_service::Service;
 
 pub use crate::access_log::{AccessLog, AccessLogFormat};
@@ -90,8 +93,9 @@ pub use crate::body::RequestBody;
 pub use crate::config::HttpConfig;
 pub use crate::shutdown::Drained;
 
+use crate::crowd::{Counted, Crowd, Place};
 use crate::exchange::{Busy, Connection};
-use crate::listener::{Bound, Listeners};
+use crate::listener::{Accepted, Bound, Listeners};
 use crate::shutdown::Drain;
 
 /// Any error of a response body.
@@ -175,39 +179,61 @@ impl Server {
         let mut listeners = Listeners::new(bound)?;
         let writer = config.access_log.take().map(AccessLog::start).transpose()?;
         let log = writer.as_ref().map(|writer| writer.log.clone());
-        let permits = Arc::new(Semaphore::new(max_connections(&config)));
+        let crowd = Crowd::new(&config);
         let protocol = Arc::new(connection::protocol(&config));
         let config = Arc::new(config);
         let drain = Drain::new();
         let busy = Busy::default();
-
-        let mut shutdown = pin!(shutdown);
-        loop {
-            // A permit first: what cannot be served stays in the kernel's queue, where a client
-            // can still give up or go elsewhere.
-            let accept = async {
-                let permit = Arc::clone(&permits).acquire_owned().await;
-                (permit, listeners.accept().await)
-            };
-            let (permit, (socket, info)) = tokio::select! {
-                biased;
-                () = &mut shutdown => break,
-                accepted = accept => accepted,
-            };
+        let start = |accepted: Accepted, mut counted: Counted, place: Option<Place>| {
+            let (socket, info) = accepted;
             let connection = Connection::new(Arc::clone(&config), info, log.clone(), busy.clone());
+            counted.is(&connection);
             let serving = connection::serve(
                 socket,
-                connection,
+                Arc::clone(&connection),
                 Arc::clone(&protocol),
                 service.clone(),
                 drain.watch(),
             );
             tokio::spawn(async move {
                 serving.await;
-                drop(permit);
+                drop((counted, place));
             });
+            connection
+        };
+        let mut shutdown = pin!(shutdown);
+        // One that was accepted and has no place yet. The others stay in the kernel's queue, where a
+        // client can still give up or go elsewhere.
+        let mut next = None;
+        loop {
+            let accept = async {
+                while next.is_none() {
+                    let accepted = listeners.accept().await;
+                    // One too many is closed here.
+                    next = crowd
+                        .admit(&accepted.1.remote)
+                        .map(|counted| (accepted, counted));
+                }
+                crowd.place().await
+            };
+            let place = tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                place = accept => place,
+            };
+            if let Some((accepted, counted)) = next.take() {
+                start(accepted, counted, Some(place));
+            }
         }
-
+        // Who is in the queue has been accepted, as far as a client can tell.
+        let queued = listeners.queued().filter_map(|accepted| {
+            let counted = crowd.admit(&accepted.1.remote)?;
+            Some((accepted, counted))
+        });
+        for (accepted, counted) in next.into_iter().chain(queued) {
+            let place = crowd.place_at_once();
+            start(accepted, counted, place).drain();
+        }
         // Closing them comes first: new clients are refused while old ones are served.
         drop(listeners);
         let drained = drain.run(config.graceful_timeout).await;
@@ -221,18 +247,3 @@ impl Server {
 
 /// How long the last lines of the access log may take.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
-
-/// The configured number, or one that leaves descriptors for everything else in the process.
-fn max_connections(config: &HttpConfig) -> usize {
-    /// Where the system sets no limit, and the most taken from one it sets.
-    const UNLIMITED: usize = 10_000;
-    let derived = || match sys::open_files_limit() {
-        None => UNLIMITED,
-        Some(files) => {
-            let files = usize::try_from(files).unwrap_or(usize::MAX);
-            (files - files / 8).saturating_sub(32)
-        }
-    };
-    let wanted = config.max_connections.unwrap_or_else(derived);
-    wanted.clamp(1, Semaphore::MAX_PERMITS)
-}

@@ -2,7 +2,7 @@
 //!
 //! An error of `accept` never ends the server: what concerns one connection is passed over, and
 //! where the process has run out of something the loop waits before it tries again. Not here:
-//! how many connections are accepted (the server takes a permit first).
+//! how many connections there may be (`crowd.rs`).
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Type};
@@ -128,6 +128,9 @@ impl Drop for SocketFile {
     }
 }
 
+/// A connection, and what is known of it.
+pub(crate) type Accepted = (Socket, ConnInfo);
+
 /// All listening sockets of a server.
 pub(crate) struct Listeners {
     listeners: Vec<Listener>,
@@ -162,7 +165,7 @@ impl Listeners {
     }
 
     /// The next connection. Safe to cancel. Errors are dealt with here.
-    pub(crate) async fn accept(&mut self) -> (Socket, ConnInfo) {
+    pub(crate) async fn accept(&mut self) -> Accepted {
         let mut backoff = Backoff::default();
         loop {
             match std::future::poll_fn(|cx| self.poll_accept(cx)).await {
@@ -179,7 +182,29 @@ impl Listeners {
         }
     }
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Socket, ConnInfo)>> {
+    /// The connections that wait in the kernel's queues now: no more than these hold, since others may come as
+    /// fast as they are taken.
+    pub(crate) fn queued(&mut self) -> impl Iterator<Item = Accepted> {
+        let most = self.listeners.len() * BACKLOG as usize;
+        std::iter::from_fn(|| self.accept_at_once()).take(most)
+    }
+
+    fn accept_at_once(&mut self) -> Option<Accepted> {
+        let mut cx = Context::from_waker(Waker::noop());
+        loop {
+            match self.poll_accept(&mut cx) {
+                Poll::Ready(Ok(accepted)) => return Some(accepted),
+                Poll::Ready(Err(error)) if concerns_one_connection(&error) => {}
+                Poll::Ready(Err(error)) => {
+                    tracing::error!(%error, "cannot accept the last connections");
+                    return None;
+                }
+                Poll::Pending => return None,
+            }
+        }
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         let count = self.listeners.len();
         for offset in 0..count {
             let index = (self.first + offset) % count;
@@ -193,7 +218,7 @@ impl Listeners {
 }
 
 impl Listener {
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Socket, ConnInfo)>> {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         match self {
             Listener::Tcp(listener) => listener.poll_accept(cx).map(|accepted| {
                 let (stream, remote) = accepted?;

@@ -11,14 +11,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, Version, header, response};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header, response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::ext::ReasonPhrase;
 use pin_project_lite::pin_project;
 use wasm_gw_protocol::{Reason, RequestId};
 
 use crate::BoxError;
-use crate::exchange::{Connection, Persistence, Wishes};
+use crate::exchange::{Connection, Persistence};
 use crate::refusal::REQUEST_ID;
 
 /// What of the request decides how its answer is framed.
@@ -36,6 +36,31 @@ impl Asked {
             version,
             wishes,
         }
+    }
+}
+
+/// What the client asks of the connection after this exchange.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wishes {
+    /// `Connection: close`. hyper overlooks it beside a byte beyond ASCII.
+    pub(crate) close: bool,
+    /// `Connection: keep-alive`, which only HTTP/1.0 needs, where hyper sees it.
+    pub(crate) keep_alive: bool,
+}
+
+impl Wishes {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut wishes = Self::default();
+        for value in headers.get_all(header::CONNECTION) {
+            let seen_by_hyper = value.to_str().is_ok();
+            for option in value.as_bytes().split(|&byte| byte == b',') {
+                let option = option.trim_ascii();
+                wishes.close |= option.eq_ignore_ascii_case(b"close");
+                wishes.keep_alive |= seen_by_hyper && option.eq_ignore_ascii_case(b"keep-alive");
+            }
+        }
+        wishes.keep_alive &= !wishes.close;
+        wishes
     }
 }
 

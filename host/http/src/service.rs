@@ -17,10 +17,10 @@ use wasm_gw_protocol::{CpuTime, Refusal, RequestId, wants_json};
 
 use crate::BoxError;
 use crate::body::RequestBody;
-use crate::exchange::{Connection, Wishes};
+use crate::exchange::Connection;
 use crate::limits;
 use crate::refusal;
-use crate::response::{Asked, Never, ResponseBody, finish_head};
+use crate::response::{Asked, Never, ResponseBody, Wishes, finish_head};
 
 /// The service of one connection, as hyper calls it.
 pub(crate) struct Exchanges<S> {

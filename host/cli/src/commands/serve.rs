@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use http::HeaderValue;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use wasm_gw_http::{AccessLog, AccessLogFormat, Address, HttpConfig, Server};
@@ -81,6 +82,7 @@ async fn serve(
     addresses: Addresses,
     format: LogFormat,
 ) -> anyhow::Result<()> {
+    raise_open_files();
     let signals = Signals::listen()?;
     // An address that is taken is found out before minutes are spent on a large component.
     let server = Server::bind(&addresses.listen, http(&options, &signals.log)?)?;
@@ -159,6 +161,19 @@ async fn serve_apps(
         tracing::warn!("{instances} instances were still running and are ended");
     }
     Ok(())
+}
+
+/// Allows this process as many open files as it may allow itself: each connection is one. What is started by
+/// hand often has 1,024, for the sake of programs that put descriptors into sets of that size.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!("the limit on open files stays as it is: {error}");
+    }
 }
 
 /// The components and their mounts.
@@ -435,6 +450,7 @@ fn http(options: &ServeOptions, log: &Reopen) -> anyhow::Result<HttpConfig> {
         write_timeout: time(options.write_timeout, default.write_timeout),
         graceful_timeout: time(options.graceful_timeout, default.graceful_timeout),
         max_connections: options.max_connections,
+        max_connections_per_address: options.max_connections_per_address,
         access_log: Some(AccessLog::new(
             match options.log_format.unwrap_or_default() {
                 LogFormat::Combined => AccessLogFormat::Combined,

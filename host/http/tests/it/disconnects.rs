@@ -95,12 +95,14 @@ fn leaving_while_the_answer_streams_drops_the_body() {
 fn a_client_that_closes_its_side_gets_an_answer_that_is_ready() {
     let server = TestServer::with(HttpConfig {
         max_connections: Some(1),
+        max_connections_per_address: Some(2),
         ..HttpConfig::default()
     });
     for round in 0..20 {
         // While another one is served, all of it arrives, and the end as well.
         let mut before = server.connect();
-        before.get("/hello");
+        before.send("GET /stall HTTP/1.1\r\nHost: x\r\n\r\n");
+        before.head();
         let mut client = server.connect();
         client.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2));
         client.finish();

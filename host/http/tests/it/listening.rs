@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use wasm_gw_http::{Address, HttpConfig, Server};
 
-use crate::support::{Client, Ended, PATIENCE, TestServer, ms};
+use crate::support::{Client, Ended, PATIENCE, TestServer, ms, timed};
 
 fn socket_path() -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -122,17 +122,106 @@ fn several_addresses_are_served_at_once() {
 fn connections_over_the_limit_wait() {
     let server = TestServer::with(HttpConfig {
         max_connections: Some(1),
+        max_connections_per_address: Some(2),
         ..HttpConfig::default()
     });
     let mut first = server.connect();
-    assert_eq!(first.get("/hello").status, 200);
+    first.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n");
+    server.events.wait("called /echo");
     let mut second = server.connect();
     second.send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
     second.stream.set_read_timeout(Some(ms(100))).unwrap();
     assert!(second.stream.peek(&mut [0]).is_err());
+    first.send("body");
+    assert_eq!(first.answer().text(), "body");
     drop(first);
     second.stream.set_read_timeout(Some(PATIENCE)).unwrap();
     assert_eq!(second.answer().status, 200);
+}
+
+#[test]
+fn connections_that_rest_make_room_for_others() {
+    let server = TestServer::with(HttpConfig {
+        max_connections: Some(3),
+        max_connections_per_address: Some(100),
+        ..HttpConfig::default()
+    });
+    let mut working = server.connect();
+    working.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n");
+    server.events.wait("called /echo");
+    let mut oldest = server.connect();
+    oldest.get("/hello");
+    let mut latest = server.connect();
+    latest.get("/hello");
+    let mut next = server.connect();
+    assert_eq!(next.get("/hello").text(), "hello");
+    oldest.assert_closed();
+    assert_eq!(latest.get("/hello").text(), "hello");
+    // One that works is left alone, however long it has.
+    for _ in 0..5 {
+        assert_eq!(server.connect().get("/hello").text(), "hello");
+    }
+    working.send("body");
+    assert_eq!(working.answer().text(), "body");
+}
+
+#[test]
+fn connections_that_never_said_anything_make_room_as_well() {
+    let server = TestServer::with(HttpConfig {
+        max_connections: Some(2),
+        max_connections_per_address: Some(100),
+        ..HttpConfig::default()
+    });
+    let mut silent = [server.connect(), server.connect()];
+    let (answer, took) = timed(|| server.connect().get("/hello"));
+    assert_eq!(answer.text(), "hello");
+    // Long before the time that a head may take.
+    assert!(took < ms(5000), "{took:?}");
+    let [first, _second] = &mut silent;
+    first.assert_closed();
+}
+
+#[test]
+fn one_address_has_a_share_of_all_connections() {
+    let path = socket_path();
+    let addresses = ["127.0.0.1:0".parse().unwrap(), Address::Unix(path.clone())];
+    let config = HttpConfig {
+        max_connections: Some(8),
+        ..HttpConfig::default()
+    };
+    let server = TestServer::at(&addresses, config);
+    let mut two = [server.connect(), server.connect()];
+    for client in &mut two {
+        client.get("/hello");
+    }
+    server.connect().assert_closed();
+    assert_eq!(connect(&path).get("/hello").text(), "hello");
+    let mut other = Client::new(from([127, 0, 0, 2], server.tcp()));
+    assert_eq!(other.get("/hello").text(), "hello");
+    let [first, second] = two;
+    drop(first);
+    // Whether it is over with it is known to the server a moment later.
+    let mut third = loop {
+        let mut third = server.connect();
+        third.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+        if third.stream.peek(&mut [0]).is_ok_and(|count| count > 0) {
+            break third;
+        }
+    };
+    assert_eq!(third.answer().text(), "hello");
+    drop(second);
+}
+
+/// A connection from this address of the loopback.
+fn from(address: [u8; 4], to: std::net::SocketAddr) -> std::net::TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket
+        .bind(&std::net::SocketAddr::from((address, 0)).into())
+        .unwrap();
+    socket.connect(&to.into()).unwrap();
+    let stream = std::net::TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
 }
 
 /// Runs in a process of its own, with few descriptors: see below.
