@@ -57,6 +57,23 @@ fn serve_in(dir: &Path, arguments: &[&str]) -> Command {
 }
 
 #[test]
+fn it_tells_its_version_and_that_of_wasmtime() {
+    let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock");
+    let lock = fs::read_to_string(lock).unwrap();
+    let (_, wasmtime) = lock
+        .split_once("name = \"wasmtime\"\nversion = \"")
+        .unwrap();
+    let wasmtime = wasmtime.split('"').next().unwrap();
+    let expected = format!(
+        "wasm-gw {} (wasmtime {wasmtime})\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    let output = output(wasm_gw(["--version"]));
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+}
+
+#[test]
 fn shells_and_readers_of_manuals_are_served() {
     let check = |arguments: &[&str], parts: &[&str]| {
         let output = output(wasm_gw(arguments));

@@ -1,8 +1,17 @@
 //! The command line. Global flags are here; each verb's own are beside the verb.
 
+use std::sync::LazyLock;
+
 use clap::Parser;
+use wasm_gw_runtime::WASMTIME_VERSION;
 
 use crate::commands::Command;
+
+/// What `--version` says. Advisories about the sandbox name versions of wasmtime.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let own = env!("CARGO_PKG_VERSION");
+    format!("{own} (wasmtime {WASMTIME_VERSION})")
+});
 
 /// Serve sandboxed WebAssembly applications over HTTP.
 ///
@@ -11,7 +20,7 @@ use crate::commands::Command;
 #[derive(Debug, Parser)]
 #[command(
     name = "wasm-gw",
-    version,
+    version = VERSION.as_str(),
     propagate_version = true,
     arg_required_else_help = true,
     after_help = "Start here:  wasm-gw serve app.wasm"

@@ -130,6 +130,9 @@ pub use wasm_gw_protocol::{BodyError, ConnInfo, CpuTime, Endpoint, Mount, Reques
 /// The name and version of this server, as guests see it in `SERVER_SOFTWARE`.
 pub const SERVER_SOFTWARE: &str = concat!("wasm-gw/", env!("CARGO_PKG_VERSION"));
 
+/// The version of wasmtime in it.
+pub const WASMTIME_VERSION: &str = wasmtime_environ::VERSION;
+
 /// The examples of the README are compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
