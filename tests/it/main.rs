@@ -34,6 +34,7 @@
 //! - `recorder`: what middleware learns of a wrapped application's `start-response`.
 //! - `reload`: new versions of a component while requests are under way.
 //! - `response_framing`: how a response is framed for its client, and how a transfer breaks off.
+//! - `service`: what a service manager is told, and when.
 //! - `smoke`: one request through everything.
 //! - `start_response`: when it may be called, and what becomes of status and headers.
 //! - `status`: health, readiness and the numbers of the process, and when they are told.
@@ -79,6 +80,7 @@ mod mounts;
 mod recorder;
 mod reload;
 mod response_framing;
+mod service;
 mod smoke;
 mod start_response;
 mod status;

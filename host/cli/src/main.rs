@@ -12,6 +12,7 @@ mod commands;
 mod files;
 mod log_file;
 mod manifest;
+mod notify;
 mod options;
 mod printer;
 mod reload;

@@ -12,6 +12,8 @@ use tokio::sync::Mutex;
 use wasm_gw_runtime::{App, Site};
 
 use crate::log_file::Reopen;
+use crate::notify;
+use crate::status::Status;
 use crate::values::AppFile;
 
 /// How often files are looked at. Events of the system would come sooner, and on shared and mounted folders
@@ -37,12 +39,24 @@ impl Reload {
     }
 
     /// Reloads all components, and opens a log anew, at each SIGHUP, for ever.
-    pub(crate) async fn at_signals(self: Arc<Self>, mut hangup: Signal, log: Reopen) {
+    pub(crate) async fn at_signals(
+        self: Arc<Self>,
+        mut hangup: Signal,
+        log: Reopen,
+        status: Status,
+    ) {
         while hangup.recv().await.is_some() {
             log.ask();
+            // Whoever waits for the start, or for the end, is not told of anything between.
+            if status.is_serving() {
+                notify::reloading();
+            }
             tracing::info!("loading all components again");
             for index in 0..self.files.len() {
                 self.one(index).await;
+            }
+            if status.is_serving() {
+                notify::ready();
             }
         }
     }

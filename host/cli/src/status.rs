@@ -56,6 +56,10 @@ impl Status {
         self.enter(Stage::Draining);
     }
 
+    pub(crate) fn is_serving(&self) -> bool {
+        self.stage() == Stage::Serving
+    }
+
     /// What `/metrics` answers from now on; nothing before. The first one stays.
     pub(crate) fn numbers(&self, text: impl Fn() -> String + Send + Sync + 'static) {
         let _ = self.0.numbers.set(Box::new(text));

@@ -25,7 +25,7 @@ use crate::reload::{Reload, Seen};
 use crate::status::{self, Status, Watched};
 use crate::usage::Usage;
 use crate::values::{AppFile, Pair, Size, Span};
-use crate::{printer, telemetry};
+use crate::{notify, printer, telemetry};
 
 /// Where to listen if nobody says.
 const LISTEN: &str = "127.0.0.1:8080";
@@ -91,6 +91,10 @@ async fn serve(
         apps: urls(&server),
         status: watched.as_ref().and_then(|server| urls(server).pop()),
     };
+    notify::loading();
+    // To the end of it all.
+    let mut alive = JoinSet::new();
+    alive.spawn(notify::alive());
     let status = Status::default();
     let watched = watched.map(|server| Watched::begin(server, status.clone()));
     let served = serve_apps(options, files, server, &places, status, signals, format).await;
@@ -133,7 +137,7 @@ async fn serve_apps(
     let front = Front::new(folders, site.clone(), mounts);
     let reload = Reload::new(files, apps.clone(), site);
     let mut reloading = JoinSet::new();
-    reloading.spawn(Arc::clone(&reload).at_signals(hangup, log));
+    reloading.spawn(Arc::clone(&reload).at_signals(hangup, log, status.clone()));
     if options.watch {
         reloading.spawn(reload.at_changes(seen));
     }
@@ -143,8 +147,10 @@ async fn serve_apps(
     let stopped = async {
         // The server listens to this from the moment that it accepts.
         status.serving();
+        notify::ready();
         stop.requested().await;
         status.draining();
+        notify::stopping(longest_end(&options));
     };
     let drained = server.serve(front, stopped).await?;
     reloading.shutdown().await;
@@ -155,8 +161,7 @@ async fn serve_apps(
         );
     }
     // A response may have ended before its guest: `close` comes after it (S41).
-    let close = InstanceLimits::default().close_timeout + Duration::from_secs(1);
-    if tokio::time::timeout(close, runtime.idle()).await.is_err() {
+    if tokio::time::timeout(close(), runtime.idle()).await.is_err() {
         let instances = runtime.instances();
         tracing::warn!("{instances} instances were still running and are ended");
     }
@@ -174,6 +179,18 @@ fn raise_open_files() {
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!("the limit on open files stays as it is: {error}");
     }
+}
+
+/// How long guests may go on once the last response has ended.
+fn close() -> Duration {
+    InstanceLimits::default().close_timeout + Duration::from_secs(1)
+}
+
+/// The time from the first signal to the end of the process: the drain, the guests after it, and what the rest takes.
+fn longest_end(options: &ServeOptions) -> Duration {
+    let default = HttpConfig::default().graceful_timeout;
+    let drain = options.graceful_timeout.map_or(default, |time| time.0);
+    drain.saturating_add(close() + Duration::from_secs(5))
 }
 
 /// The components and their mounts.
