@@ -134,3 +134,8 @@ pub use response::{
     WriteError,
 };
 pub use target::{Authority, Target};
+
+/// The example of the README is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

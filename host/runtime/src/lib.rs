@@ -135,5 +135,10 @@ pub const WASMTIME_VERSION: &str = wasmtime_environ::VERSION;
 
 /// The examples of the README are compiled.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So are those of the repository's.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct RepositoryReadme;

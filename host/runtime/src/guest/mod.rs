@@ -16,7 +16,7 @@ pub(crate) use crate::instance::State;
 /// Generated from `wit/gateway.wit`.
 pub(crate) mod bindings {
     wasmtime::component::bindgen!({
-        path: "../../wit",
+        path: "wit",
         world: "wasm-gw:host/gateway",
         // All that a guest may import, and what it must export.
         inline: "
