@@ -228,6 +228,23 @@ async fn handles_that_a_guest_keeps_are_of_no_use_to_it() {
 }
 
 #[tokio::test]
+async fn what_a_request_makes_the_host_keep_goes_with_it() {
+    let server = Server::of(app(|_| {}).app(|app| app.limits.host_bytes = 1 << 20)).await;
+    let mut level = None;
+    for _ in 0..20 {
+        let response = server.get("/?do=host").await;
+        assert_eq!(response.expect(200).body.len(), 300 << 10);
+        server.get("/?do=iter").await.expect(200);
+        let post = server.http.post("/?do=count", &[b'x'; 100 << 10]).await;
+        post.expect(200);
+        server.runtime.idle().await;
+        assert_eq!(server.parked(), 1.0);
+        let committed = number(&server.runtime, "memory_committed_bytes");
+        assert_eq!(*level.get_or_insert(committed), committed);
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_ends_the_instance_it_had() {
     let server = Server::of(app(|_| {})).await;
     assert_eq!(server.does("count").await, "1\n");
@@ -269,6 +286,41 @@ async fn parked_instances_give_their_places_to_others() {
     assert_eq!(server.parked(), 2.0);
     server.get("/other").await.expect(200);
     assert_eq!(server.parked(), 1.0);
+}
+
+/// One instance has room, and more requests than that come: they take it one after the other.
+#[tokio::test]
+async fn requests_that_wait_for_memory_take_the_instance_as_it_is() {
+    let config = RuntimeConfig {
+        memory_total: Some(4 << 20),
+        ..RuntimeConfig::default()
+    };
+    let server = beside(config, "hello").await;
+    let mut first = server.begin_to_wait().await;
+    counts(&server.runtime, "instances_live", 1.0).await;
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        let mut client = server.http.connect().await;
+        client.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n").await;
+        waiting.push(client);
+    }
+    let queued = |metrics: &Metrics| metrics.of("queue_length", &[("app", "remembers")]) == 3.0;
+    eventually("three that wait", || {
+        queued(&Metrics::parse(&server.runtime.metrics())).then_some(())
+    })
+    .await;
+    first.send("x").await;
+    first.response("POST").await.expect(200);
+    let mut counted = Vec::new();
+    for client in &mut waiting {
+        counted.push(client.response("GET").await.expect(200).text());
+    }
+    counted.sort();
+    assert_eq!(counted, ["2\n", "3\n", "4\n"]);
+    // Another app takes what they have left.
+    server.runtime.idle().await;
+    server.get("/other").await.expect(200);
+    assert_eq!(server.parked(), 0.0);
 }
 
 #[tokio::test]

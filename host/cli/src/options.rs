@@ -267,6 +267,8 @@ impl ServeOptions {
         } else {
             (file.component, file.app, self.mount.or(file.mount))
         };
+        // What the file says of instances that serve many requests is nothing to ones that do not.
+        let reuses = self.isolation != Some(Isolation::Request);
         Self {
             component,
             app,
@@ -287,9 +289,11 @@ impl ServeOptions {
             max_body: self.max_body.or(file.max_body),
             max_target: self.max_target.or(file.max_target),
             isolation: self.isolation.or(file.isolation),
-            reuse_requests: self.reuse_requests.or(file.reuse_requests),
-            reuse_time: self.reuse_time.or(file.reuse_time),
-            reuse_memory: self.reuse_memory.or(file.reuse_memory),
+            reuse_requests: self
+                .reuse_requests
+                .or(file.reuse_requests.filter(|_| reuses)),
+            reuse_time: self.reuse_time.or(file.reuse_time.filter(|_| reuses)),
+            reuse_memory: self.reuse_memory.or(file.reuse_memory.filter(|_| reuses)),
             memory_total: self.memory_total.or(file.memory_total),
             cores: self.cores.or(file.cores),
             concurrency: self.concurrency.or(file.concurrency),
@@ -399,6 +403,23 @@ mod tests {
             mount: mount.map(str::to_owned),
             ..ServeOptions::default()
         }
+    }
+
+    #[test]
+    fn what_the_file_says_of_instances_that_are_used_again_can_be_unsaid() {
+        let file = || ServeOptions {
+            isolation: Some(Isolation::App),
+            reuse_requests: Some(100),
+            ..named("file.wasm", None)
+        };
+        let given = |isolation| ServeOptions {
+            isolation,
+            ..ServeOptions::default()
+        };
+        let options = given(Some(Isolation::Request)).over(file());
+        assert_eq!(options.reuse_requests, None);
+        options.check().unwrap();
+        assert_eq!(given(None).over(file()).reuse_requests, Some(100));
     }
 
     #[test]

@@ -80,7 +80,9 @@ impl Runtime {
         (engines.engine()).map_err(|error| RuntimeError(format!("{error:#}")))?;
         let parked = Arc::new(Parked::default());
         let spare = Arc::clone(&parked);
-        let memory = Memory::new(total, engines.kept_memory(), move || spare.evict());
+        let memory = Memory::new(total, engines.kept_memory(), move |lacking| {
+            spare.evict_for(lacking)
+        });
         let cache = config.cache.and_then(|cache| match Cache::open(cache) {
             Ok(cache) => Some(cache),
             Err(error) => {
@@ -163,6 +165,8 @@ pub(crate) struct AppInner {
     memory: AppMemory,
     /// What an instance takes of the server's memory before it has done anything, in bytes.
     start: usize,
+    /// What of it is there in any case, and pays for nothing else.
+    fixed: usize,
 }
 
 /// Why an app cannot be loaded.
@@ -261,6 +265,17 @@ impl App {
                 most,
             });
         }
+        if let Isolation::App(reuse) = config.isolation
+            && loaded.initial_memory > reuse.memory
+        {
+            tracing::warn!(
+                "no instance of {} serves a second request: each begins with {} bytes of memory, and serves no more \
+                 above {} (reuse memory)",
+                config.name,
+                loaded.initial_memory,
+                reuse.memory,
+            );
+        }
         inner.ticker.watch(loaded.pre.engine());
         inner.metrics.compiled(loaded.compiled);
         let metrics = inner.metrics.app(&config.name);
@@ -295,6 +310,7 @@ impl App {
             ),
             memory: old.map_or_else(|| inner.memory.app(), |old| old.0.memory.clone()),
             start,
+            fixed: instance::fixed_cost(loaded.instance_size),
             config,
         })))
     }
@@ -344,7 +360,7 @@ impl App {
         let app = &*self.0;
         let patience = app.config.queue_timeout;
         let permit = app.queue.enter().await?;
-        if let Some(instance) = app.lot.as_ref().and_then(|lot| lot.take()) {
+        if let Some(instance) = app.lot.as_ref().and_then(|lot| lot.take_at_once()) {
             let room = Room::Parked(instance);
             return Ok(Entry { permit, room });
         }
@@ -352,16 +368,22 @@ impl App {
             let room = Room::New(memory);
             return Ok(Entry { permit, room });
         }
-        let room = app.memory.wait_for(app.start);
+        let room = async {
+            let Some(lot) = &app.lot else {
+                return Room::New(app.memory.wait_for(app.start).await);
+            };
+            tokio::select! {
+                biased;
+                instance = lot.wait() => Room::Parked(instance),
+                memory = app.memory.wait_for(app.start) => Room::New(memory),
+            }
+        };
         let waited = match begun.checked_add(patience) {
             Some(until) => tokio::time::timeout_at(until, room).await,
             None => Ok(room.await),
         };
         match waited {
-            Ok(memory) => Ok(Entry {
-                permit,
-                room: Room::New(memory),
-            }),
+            Ok(room) => Ok(Entry { permit, room }),
             Err(_) => Err(Busy(
                 format!(
                     "the server's memory (memory-total) had no room for {patience:?} (queue timeout)"
@@ -381,7 +403,11 @@ impl App {
         *guest = gateway::run(&self.0.pre, store, guest.take(), environ, settle).await;
         store.data().log.flush();
         if let Some(lot) = &self.0.lot {
-            place.leave(lot, &self.0.runtime.0);
+            let Place { instance, .. } = place;
+            if instance.guest.is_some() {
+                lot.park(instance);
+                self.yield_to_others();
+            }
         }
     }
 
@@ -462,12 +488,19 @@ impl App {
                     app.limits.log_bytes,
                     asked.observer.clone(),
                 );
-                let wasi = Wasi::new(wasi::Parts {
-                    app: &app.record.name,
-                    log: &log,
-                    grants: &app.grants,
-                    random_bytes: app.limits.random_bytes,
-                })
+                let wasi = || {
+                    Wasi::new(wasi::Parts {
+                        app: &app.record.name,
+                        log: &log,
+                        grants: &app.grants,
+                        random_bytes: app.limits.random_bytes,
+                    })
+                };
+                let wasi = match wasi() {
+                    // Its descriptors may be what is lacking.
+                    Err(_) if runtime.parked.evict() => wasi(),
+                    made => made,
+                }
                 .map_err(|error| error.to_string())?;
                 Provided::New { memory, wasi, log }
             }
@@ -489,7 +522,7 @@ impl App {
                 instance
             }
             Provided::New { memory, wasi, log } => {
-                let purse = Arc::new(Purse::new(memory));
+                let purse = Arc::new(Purse::new(memory, app.fixed));
                 let parts = instance::Parts {
                     app: Arc::clone(&app.record.name),
                     limits: Arc::clone(&app.limits),
@@ -509,7 +542,17 @@ impl App {
     fn step_back(&self, room: Room) {
         if let (Room::Parked(instance), Some(lot)) = (room, &self.0.lot) {
             lot.put_back(instance);
+            self.yield_to_others();
         }
+    }
+
+    /// Others may wait for the memory of what has been parked. Looked at when it is there to be seen: either this
+    /// sees who waits, or whoever waits sees it. Requests of the same app take the instance as it is.
+    fn yield_to_others(&self) {
+        let app = &*self.0;
+        while let Some(lacking) = app.memory.lacking_for_others()
+            && app.runtime.0.parked.evict_for(lacking)
+        {}
     }
 
     /// What an instance is told of how it runs (2.1): for one request or more, with its like beside it.
@@ -556,19 +599,6 @@ pub(crate) struct Place {
     _ticking: Ticking,
     _permit: Permit,
     asked: Arc<Asked>,
-}
-
-impl Place {
-    /// The request is over. An instance whose guest is still there waits for the next one, unless others wait
-    /// for its memory.
-    fn leave(self, lot: &Arc<Lot>, runtime: &RuntimeInner) {
-        if self.instance.guest.is_none() {
-            return;
-        }
-        lot.park(self.instance);
-        // Looked at when it is there to be seen: either this sees who waits, or whoever waits sees it.
-        while runtime.memory.is_awaited() && runtime.parked.evict() {}
-    }
 }
 
 /// One request for an app.

@@ -185,6 +185,12 @@ impl State {
         self.hand_over(0);
         self.observer = None;
         self.log.rest();
+        self.purse.give_back_idle();
+    }
+
+    /// Whether the guest has kept so many handles that the next request may want for them.
+    pub(crate) fn is_short_of_handles(&self) -> bool {
+        self.handles_paid > self.limits.handles / 2
     }
 
     /// The body of this request ends with it, whatever handles there are to it.
@@ -321,13 +327,22 @@ const HANDLE: usize = 384;
 /// store, the tables of handles and what is behind those of WASI.
 const OVERHEAD: usize = 512 << 10;
 
+/// What of it is for the first handles and the like, and paid as they come.
+const POCKET: usize = 64 << 10;
+
 /// What an instance takes of the server's memory at its start, in bytes, if its linear memory is
 /// this large, and its functions, globals and the like take `instance_size`.
 pub(crate) fn start_cost(initial_memory: usize, instance_size: usize) -> usize {
     initial_memory
-        .saturating_add(instance_size)
+        .saturating_add(fixed_cost(instance_size))
+        .saturating_add(POCKET)
+}
+
+/// What of that is there as long as the instance is. Memory and handles are paid for as they come.
+pub(crate) fn fixed_cost(instance_size: usize) -> usize {
+    instance_size
         .saturating_add(WASM_STACK)
-        .saturating_add(OVERHEAD)
+        .saturating_add(OVERHEAD - POCKET)
 }
 
 /// A store in which one request's guest will run.

@@ -14,7 +14,7 @@
 //! # }
 //! ```
 //!
-//! Each request gets a fresh instance: its own memory, limits and clock, and nothing of the host but
+//! Each request gets a fresh instance by default: its own memory, limits and clock, and nothing of the host but
 //! what [`Grants`] name. The service never fails; what goes wrong becomes a response, or, once the
 //! head is out, an error of the response's body, by which the server must cut the transfer off.
 //!

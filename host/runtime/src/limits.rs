@@ -9,7 +9,8 @@ use wasmtime::ResourceLimiter;
 
 use crate::memory::{MemoryShort, Purse};
 
-/// The bounds of one instance, which is to say of one request.
+/// The bounds of one instance: of one request, as a rule. Where an instance serves more, times and log text are a
+/// request's, and the rest is the instance's.
 #[derive(Clone, Debug)]
 pub struct InstanceLimits {
     /// Linear memory of the instance in bytes, all memories of the component together.
@@ -249,8 +250,8 @@ mod tests {
     use crate::memory::Memory;
 
     fn purse(total: usize) -> Arc<Purse> {
-        let hold = Memory::new(total, 0, || false).app().hold(0).unwrap();
-        Arc::new(Purse::new(hold))
+        let hold = Memory::new(total, 0, |_| false).app().hold(0).unwrap();
+        Arc::new(Purse::new(hold, 0))
     }
 
     fn limiter(memory: usize, total: usize) -> Limiter {

@@ -41,8 +41,9 @@ struct Shared {
     spare: Spare,
 }
 
-/// Gives back something that can be done without. False if there is nothing of that kind.
-type Spare = Box<dyn Fn() -> bool + Send + Sync>;
+/// Gives back something that can be done without, given the bytes that are lacking. False if there is not as much
+/// of that kind.
+type Spare = Box<dyn Fn(usize) -> bool + Send + Sync>;
 
 /// The requests of one app that wait for room, in order.
 struct Line {
@@ -73,7 +74,7 @@ impl Memory {
     pub(crate) fn new(
         total: usize,
         set_aside: usize,
-        spare: impl Fn() -> bool + Send + Sync + 'static,
+        spare: impl Fn(usize) -> bool + Send + Sync + 'static,
     ) -> Self {
         Self(Arc::new(Shared {
             total,
@@ -83,11 +84,6 @@ impl Memory {
             lines: Mutex::default(),
             spare: Box::new(spare),
         }))
-    }
-
-    /// Whether requests wait for room.
-    pub(crate) fn is_awaited(&self) -> bool {
-        self.0.waiting.load(Ordering::SeqCst) > 0
     }
 
     /// The whole, in bytes.
@@ -120,39 +116,60 @@ impl Shared {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes from the budget for an app.
-    fn take(&self, app: &AtomicUsize, bytes: usize) -> Result<(), MemoryShort> {
-        let reserve = self.total / RESERVE;
+    /// Takes from the budget for an app. If it cannot, it says how many bytes are lacking.
+    fn take(&self, app: &AtomicUsize, bytes: usize) -> Result<(), usize> {
         // The app's own first, so that two of its requests cannot both believe to be small.
         let app_has = app
             .fetch_add(bytes, Ordering::Relaxed)
             .saturating_add(bytes);
-        let room = if app_has <= reserve {
-            self.total
-        } else {
-            self.total - reserve
-        };
+        let room = self.room_for(app_has);
         let taken = self
             .taken
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |taken| {
                 taken.checked_add(bytes).filter(|&taken| taken <= room)
             });
-        if taken.is_err() {
+        taken.map(drop).map_err(|taken| {
             app.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(MemoryShort);
-        }
-        Ok(())
+            taken.saturating_add(bytes).saturating_sub(room)
+        })
     }
 
-    /// The same, for which what can be done without is given up. Not while anything is locked.
+    /// What may be taken in all by an app that then has so much.
+    fn room_for(&self, app_has: usize) -> usize {
+        let reserve = self.total / RESERVE;
+        if app_has <= reserve {
+            self.total
+        } else {
+            self.total - reserve
+        }
+    }
+
+    /// The bytes that are lacking for a request of another app than this that waits for room; none if nobody waits.
+    fn lacking_for_others(&self, app: &Arc<AtomicUsize>) -> Option<usize> {
+        if self.waiting.load(Ordering::SeqCst) == 0 {
+            return None;
+        }
+        let lines = self.lock();
+        let others = lines.iter().filter(|line| !Arc::ptr_eq(&line.app, app));
+        let lacking = others.filter_map(|line| {
+            let mut waiting = line.waiting.iter();
+            let bytes = waiting.find(|waiter| !waiter.granted.is_closed())?.bytes;
+            let room = self.room_for(line.app.load(Ordering::Relaxed).saturating_add(bytes));
+            let taken = self.taken.load(Ordering::SeqCst);
+            Some(taken.saturating_add(bytes).saturating_sub(room))
+        });
+        lacking.filter(|&lacking| lacking > 0).min()
+    }
+
+    /// As [`take`](Self::take), for which what can be done without is given up. Not while anything here is locked.
     fn take_anyhow(&self, app: &AtomicUsize, bytes: usize) -> Result<(), MemoryShort> {
-        loop {
-            match self.take(app, bytes) {
-                Ok(()) => return Ok(()),
-                Err(short) if !(self.spare)() => return Err(short),
-                Err(_) => {}
+        while let Err(lacking) = self.take(app, bytes) {
+            if !(self.spare)(lacking) {
+                // Another may have given up just then what was there.
+                return self.take(app, bytes).map_err(|_| MemoryShort);
             }
         }
+        Ok(())
     }
 
     fn give_back(self: &Arc<Self>, app: &AtomicUsize, bytes: usize) {
@@ -225,7 +242,7 @@ impl AppMemory {
 
     /// The same, unless others wait already, who come first.
     pub(crate) fn hold_at_once(&self, bytes: usize) -> Result<Hold, MemoryShort> {
-        if self.memory.is_awaited() {
+        if self.memory.0.waiting.load(Ordering::SeqCst) > 0 {
             return Err(MemoryShort);
         }
         self.hold(bytes)
@@ -253,12 +270,21 @@ impl AppMemory {
             }
             // What was given back before this one could be seen.
             shared.grant();
-            // And what came to be spare meanwhile. From now on nothing does.
-            while grant.is_empty() && (shared.spare)() {}
+            // And what came to be spare meanwhile: from now on whoever has it looks who waits.
+            if grant.is_empty()
+                && let Ok(hold) = self.hold(bytes)
+            {
+                return hold;
+            }
             if let Ok(hold) = grant.await {
                 return hold;
             }
         }
+    }
+
+    /// The bytes that are lacking for a request of another app that waits for room; none if nobody waits.
+    pub(crate) fn lacking_for_others(&self) -> Option<usize> {
+        self.memory.0.lacking_for_others(&self.taken)
     }
 
     /// A block that pays for itself for as long as any part of it is alive.
@@ -272,10 +298,10 @@ impl AppMemory {
 }
 
 /// One that waits is counted for as long as it does.
-struct Counted<'a>(&'a AtomicUsize);
+pub(crate) struct Counted<'a>(&'a AtomicUsize);
 
 impl<'a> Counted<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
+    pub(crate) fn new(count: &'a AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::SeqCst);
         Self(count)
     }
@@ -334,13 +360,13 @@ pub(crate) struct Purse {
 }
 
 impl Purse {
-    /// A purse with what was granted at the start of the instance.
-    pub(crate) fn new(mut start: Hold) -> Self {
+    /// A purse with what was granted at the start of the instance, of which so much is spent at once.
+    pub(crate) fn new(mut start: Hold, spent: usize) -> Self {
         let taken = std::mem::take(&mut start.bytes);
         Self {
             shared: Arc::clone(&start.shared),
             app: Arc::clone(&start.app),
-            spent: AtomicUsize::new(0),
+            spent: AtomicUsize::new(spent.min(taken)),
             taken: AtomicUsize::new(taken),
         }
     }
@@ -364,12 +390,26 @@ impl Purse {
         let spent = self.spent.load(Ordering::Relaxed).saturating_sub(bytes);
         self.spent.store(spent, Ordering::Relaxed);
         // Small change stays for the next expense.
-        let idle = self.taken.load(Ordering::Relaxed).saturating_sub(spent);
-        if bytes >= COIN && idle >= 4 * COIN {
-            let back = idle - idle % COIN;
+        if bytes >= COIN && self.taken().saturating_sub(spent) >= 4 * COIN {
+            self.give_back_idle();
+        }
+    }
+
+    /// Gives back what is there for further expenses, but for small change.
+    pub(crate) fn give_back_idle(&self) {
+        let idle = self
+            .taken()
+            .saturating_sub(self.spent.load(Ordering::Relaxed));
+        let back = idle - idle % COIN;
+        if back > 0 {
             self.taken.fetch_sub(back, Ordering::Relaxed);
             self.shared.give_back(&self.app, back);
         }
+    }
+
+    /// What is taken of the budget, in bytes.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
     }
 }
 
@@ -390,7 +430,7 @@ mod tests {
 
     #[test]
     fn a_hold_gives_back_what_it_took() {
-        let memory = Memory::new(80, 0, || false);
+        let memory = Memory::new(80, 0, |_| false);
         let app = memory.app();
         let hold = app.hold(60).unwrap();
         assert_eq!((memory.taken(), app.taken()), (60, 60));
@@ -402,7 +442,7 @@ mod tests {
 
     #[test]
     fn the_last_eighth_is_for_those_who_hold_little() {
-        let memory = Memory::new(80, 0, || false);
+        let memory = Memory::new(80, 0, |_| false);
         let (large, small) = (memory.app(), memory.app());
         let _all = large.hold(memory.largest()).unwrap();
         assert!(large.hold(1).is_err());
@@ -413,7 +453,7 @@ mod tests {
 
     #[tokio::test]
     async fn those_who_wait_are_served_in_order_and_hold_up_their_own_app_only() {
-        let memory = Memory::new(800, 0, || false);
+        let memory = Memory::new(800, 0, |_| false);
         let (large, small) = (memory.app(), memory.app());
         let held = large.hold(650).unwrap();
         let waiting = tokio::spawn({
@@ -433,7 +473,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_that_gives_up_leaves_nothing_behind() {
-        let memory = Memory::new(80, 0, || false);
+        let memory = Memory::new(80, 0, |_| false);
         let app = memory.app();
         let held = app.hold(70).unwrap();
         let given_up = tokio::time::timeout(Duration::from_secs(1), app.wait_for(10)).await;
@@ -446,9 +486,9 @@ mod tests {
 
     #[test]
     fn a_purse_pays_from_what_it_has_first() {
-        let memory = Memory::new(8 << 20, 0, || false);
+        let memory = Memory::new(8 << 20, 0, |_| false);
         let app = memory.app();
-        let purse = Purse::new(app.hold(COIN).unwrap());
+        let purse = Purse::new(app.hold(COIN).unwrap(), 0);
         purse.spend(COIN).unwrap();
         assert_eq!(memory.taken(), COIN);
         purse.spend(1).unwrap();
@@ -464,7 +504,7 @@ mod tests {
 
     #[test]
     fn a_block_pays_until_its_last_part_is_gone() {
-        let memory = Memory::new(8 << 20, 0, || false);
+        let memory = Memory::new(8 << 20, 0, |_| false);
         let app = memory.app();
         let mut block = app.block(vec![1; 1 << 20]).unwrap();
         let part = block.split_to(10);

@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use wasmtime::Store;
 
 use crate::config::Reuse;
 use crate::guest::Gateway;
 use crate::instance::State;
-use crate::memory::Purse;
+use crate::memory::{Counted, Purse};
 
 /// A store, and what has been made in it.
 ///
@@ -51,15 +52,42 @@ impl Instance {
 #[derive(Default)]
 pub(crate) struct Parked {
     lots: Mutex<Vec<Weak<Lot>>>,
-    count: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
+    /// Held while one is ended: who comes second finds what the first has freed.
+    evicting: Mutex<()>,
+}
+
+/// How many there are over all apps, and what they have taken of the budget, in bytes.
+#[derive(Default)]
+struct Counts {
+    instances: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Counts {
+    fn add(&self, instance: &Instance) {
+        self.bytes
+            .fetch_add(instance.purse.taken(), Ordering::SeqCst);
+        self.instances.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Nobody has spent anything since it was added.
+    fn take_off(&self, instance: &Instance) {
+        self.bytes
+            .fetch_sub(instance.purse.taken(), Ordering::SeqCst);
+        self.instances.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// Those of one version of one app.
 pub(crate) struct Lot {
     reuse: Reuse,
-    /// Over all apps.
-    count: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
     state: Mutex<LotState>,
+    /// Told when one is parked.
+    parked: Notify,
+    /// Requests that wait for that.
+    waiting: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -75,8 +103,10 @@ impl Parked {
     pub(crate) fn lot(&self, reuse: Reuse) -> Arc<Lot> {
         let lot = Arc::new(Lot {
             reuse,
-            count: Arc::clone(&self.count),
+            counts: Arc::clone(&self.counts),
             state: Mutex::default(),
+            parked: Notify::new(),
+            waiting: AtomicUsize::new(0),
         });
         let mut lots = self.lots.lock().unwrap_or_else(PoisonError::into_inner);
         lots.retain(|lot| lot.strong_count() > 0);
@@ -86,21 +116,29 @@ impl Parked {
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.count.load(Ordering::SeqCst)
+        self.counts.instances.load(Ordering::SeqCst)
     }
 
-    /// Ends the one that has been parked for longest, of that app which has the most. False if there is none.
+    /// Ends one, where all of them together have as many bytes as are lacking: of that app which has the most,
+    /// the one that has been parked for longest. False if nothing was gained.
+    pub(crate) fn evict_for(&self, lacking: usize) -> bool {
+        self.counts.bytes.load(Ordering::SeqCst) >= lacking && self.evict()
+    }
+
+    /// The same for a place.
     pub(crate) fn evict(&self) -> bool {
+        let _first_come = self.evicting.lock().unwrap_or_else(PoisonError::into_inner);
         if self.count() == 0 {
             return false;
         }
-        let lots: Vec<_> = {
+        let mut lots: Vec<_> = {
             let lots = self.lots.lock().unwrap_or_else(PoisonError::into_inner);
             lots.iter().filter_map(Weak::upgrade).collect()
         };
-        let fullest = lots.iter().max_by_key(|lot| lot.lock().instances.len());
-        // Dropped when nothing is locked any more: what it gives back may be waited for.
-        let evicted = fullest.and_then(|lot| lot.pop(VecDeque::pop_front));
+        lots.sort_by_cached_key(|lot| std::cmp::Reverse(lot.lock().instances.len()));
+        // Others may take one meanwhile. What is found is dropped when nothing of a lot is locked any more: what
+        // it gives back may be waited for.
+        let evicted = lots.iter().find_map(|lot| lot.pop(VecDeque::pop_front));
         evicted.is_some()
     }
 }
@@ -115,8 +153,8 @@ impl Lot {
         from: impl FnOnce(&mut VecDeque<Instance>) -> Option<Instance>,
     ) -> Option<Instance> {
         let popped = from(&mut self.lock().instances);
-        if popped.is_some() {
-            self.count.fetch_sub(1, Ordering::SeqCst);
+        if let Some(instance) = &popped {
+            self.counts.take_off(instance);
         }
         popped
     }
@@ -128,6 +166,26 @@ impl Lot {
             if !self.is_over(&instance, Instant::now()) {
                 return Some(instance);
             }
+        }
+    }
+
+    /// The same, unless others wait for one, who come first.
+    pub(crate) fn take_at_once(&self) -> Option<Instance> {
+        match self.waiting.load(Ordering::SeqCst) {
+            0 => self.take(),
+            _ => None,
+        }
+    }
+
+    /// Waits for one. Dropping the future gives up the place, and loses none.
+    pub(crate) async fn wait(&self) -> Instance {
+        let _counted = Counted::new(&self.waiting);
+        loop {
+            let parked = self.parked.notified();
+            if let Some(instance) = self.take() {
+                return instance;
+            }
+            parked.await;
         }
     }
 
@@ -148,28 +206,33 @@ impl Lot {
 
     /// Keeps an instance that was taken and did not come to serve.
     pub(crate) fn put_back(self: &Arc<Self>, instance: Instance) {
+        self.counts.add(&instance);
         let mut state = self.lock();
         state.instances.push_back(instance);
-        self.count.fetch_add(1, Ordering::SeqCst);
-        // Without a tokio runtime nobody would notice that time passes, but for the next request.
-        if !state.is_swept
-            && let Ok(tokio) = Handle::try_current()
-        {
-            state.is_swept = true;
-            drop(tokio.spawn(sweep(Arc::downgrade(self))));
+        let is_swept = std::mem::replace(&mut state.is_swept, true);
+        drop(state);
+        self.parked.notify_one();
+        if !is_swept {
+            let sweeper = Sweeper(Some(Arc::downgrade(self)));
+            // Without a tokio runtime nobody notices that time passes, but for the next request.
+            if let Ok(tokio) = Handle::try_current() {
+                drop(tokio.spawn(sweeper.run()));
+            }
         }
     }
 
     /// Whether an instance is to serve no more.
     fn is_over(&self, instance: &Instance, now: Instant) -> bool {
+        let state = instance.store.data();
         instance.used.is_some_and(|used| {
             used.requests >= self.reuse.requests
                 || now.saturating_duration_since(used.since) >= self.reuse.time
-        }) || instance.store.data().memory_taken() > self.reuse.memory
+        }) || state.memory_taken() > self.reuse.memory
+            || state.is_short_of_handles()
     }
 
-    /// Ends those whose time is over, and says when to look again; none if there is nothing to look for.
-    fn sweep(&self) -> Option<Instant> {
+    /// Takes out those whose time is over, and says when to look again; none if there is nothing to look for.
+    fn sweep(&self) -> (VecDeque<Instance>, Option<Instant>) {
         let now = Instant::now();
         let mut state = self.lock();
         let all = std::mem::take(&mut state.instances);
@@ -184,29 +247,56 @@ impl Lot {
         state.instances = kept;
         state.is_swept = next.is_some();
         drop(state);
-        self.count.fetch_sub(over.len(), Ordering::SeqCst);
-        next
+        for instance in &over {
+            self.counts.take_off(instance);
+        }
+        (over, next)
     }
 }
 
 impl Drop for Lot {
     fn drop(&mut self) {
-        let left = self.lock().instances.len();
-        self.count.fetch_sub(left, Ordering::SeqCst);
+        let instances = std::mem::take(&mut self.lock().instances);
+        for instance in &instances {
+            self.counts.take_off(instance);
+        }
+        // There may be hundreds, and this may be a thread that serves.
+        if let Ok(tokio) = Handle::try_current() {
+            drop(tokio.spawn_blocking(move || drop(instances)));
+        }
     }
 }
 
 /// How often a lot is looked through while there is anything in it.
 const AT_LEAST: Duration = Duration::from_secs(1);
 
-/// Ends the instances of a lot in time, for as long as there are any.
-async fn sweep(lot: Weak<Lot>) {
-    loop {
-        let next = match lot.upgrade() {
-            Some(lot) => lot.sweep(),
-            None => return,
-        };
-        let Some(next) = next else { return };
-        tokio::time::sleep_until(next).await;
+/// Ends the instances of a lot in time, for as long as there are any. The lot, until it is done: if it is dropped
+/// before, as with the tokio runtime that it ran in, the lot learns of it.
+struct Sweeper(Option<Weak<Lot>>);
+
+impl Sweeper {
+    async fn run(mut self) {
+        while let Some(lot) = self.0.as_ref().and_then(Weak::upgrade) {
+            let (over, next) = lot.sweep();
+            if next.is_none() {
+                self.0 = None;
+            }
+            drop(lot);
+            for instance in over {
+                drop(instance);
+                tokio::task::yield_now().await;
+            }
+            if let Some(next) = next {
+                tokio::time::sleep_until(next).await;
+            }
+        }
+    }
+}
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        if let Some(lot) = self.0.take().and_then(|lot| lot.upgrade()) {
+            lot.lock().is_swept = false;
+        }
     }
 }

@@ -50,7 +50,7 @@ impl Called {
 }
 
 /// Sends one request to an app, with the limits and grants that it was loaded with, and waits until the
-/// instance that served it is gone.
+/// instance that served it is gone, or waits for its next request.
 ///
 /// A request without Host gets `localhost`. It needs a tokio runtime, as every app.
 pub async fn call(app: &App, request: Request<impl Into<Bytes>>) -> Called {

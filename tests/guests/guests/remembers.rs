@@ -4,6 +4,7 @@
 //! - `keep`: keeps this request's body, `start-response` and writer for later calls.
 //! - `use`: uses what was kept, and answers "2 start ..., write ..., read ...\n" with what it is told.
 //! - `iter`: answers with an iterator of two blocks.
+//! - `host`: answers with 300 KiB of its own as a body of the host's.
 //! - `wait`: reads the body to its end.
 //! - `print`: writes `?text=` to stdout, `?lines=` (1) times.
 //! - `grow`: takes `?mib=` more of memory.
@@ -64,6 +65,10 @@ fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
                 "error-in-close" => Err(Error::msg("as asked")),
                 _ => Ok(()),
             }));
+        }
+        "host" => {
+            start_text(&start_response)?;
+            return Ok(Body::input(Input::of_bytes(&[b'x'; 300 << 10])));
         }
         "wait" => while !environ.input().read_some(1024)?.is_empty() {},
         "print" => {

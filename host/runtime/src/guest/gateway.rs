@@ -217,6 +217,8 @@ async fn pass_through(state: &mut State, body: Resource<HostBody>) -> Result<(),
         let send = state.exchange.block(block).map_err(Failure::Broken)?;
         state.emit(send).await.map_err(gone)?;
     }
+    // The guest's own bytes may be behind it. After a failure the instance goes as a whole.
+    state.host_bytes.release(body.released());
     let last = state.exchange.finish().map_err(Failure::Broken)?;
     finish(state, last).await
 }

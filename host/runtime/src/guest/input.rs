@@ -71,6 +71,13 @@ pub struct HostBody {
     input: Input,
 }
 
+impl HostBody {
+    /// See [`Input::released`].
+    pub(crate) fn released(self) -> usize {
+        self.input.released()
+    }
+}
+
 impl Input {
     /// The body of a request. A read gathers at most `most` bytes, which the purse pays for.
     pub(crate) fn of_body(body: Option<RequestBody>, most: usize, purse: Arc<Purse>) -> Self {
@@ -360,7 +367,7 @@ impl HostHostBody for State {
     }
 
     fn drop(&mut self, body: Resource<HostBody>) -> wasmtime::Result<()> {
-        let released = self.table.delete(body)?.input.released();
+        let released = self.table.delete(body)?.released();
         self.host_bytes.release(released);
         Ok(())
     }
