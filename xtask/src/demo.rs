@@ -79,7 +79,8 @@ fn talk(server: &mut Child, until: Until) -> Result<()> {
     Ok(())
 }
 
-fn ask(address: &str) -> Result<String> {
+/// Asks once, and hopes for what the hello guest says.
+pub(crate) fn ask(address: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     write!(

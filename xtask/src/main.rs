@@ -1,5 +1,5 @@
-//! The project's own commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`, and what
-//! they are made of.
+//! The project's own commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`, `cargo xtask
+//! dist`, and what they are made of.
 #![expect(
     clippy::print_stderr,
     reason = "a command for people says what it does"
@@ -7,6 +7,7 @@
 
 mod bench;
 mod demo;
+mod dist;
 mod shell;
 mod suite;
 mod tidy;
@@ -35,6 +36,13 @@ cargo xtask bench          the speed of the server beside hyper, `wasmtime serve
 cargo xtask bench --fair, --bounded
                            hostile guests against processor time and memory, of the server and of
                            `wasmtime serve`; both at once if you like, and --speed with them
+cargo xtask dist           the tarball, the .deb and the packages of the crates, in target/dist; each of them
+                           tried. With
+    --quick                of the dev profile and not compressed, to try and not to give away
+    --install              `cargo install` from the packages of the crates, too
+    --clean                the .deb on a new Debian under its systemd, too; as root, with mmdebstrap
+                           and systemd-nspawn
+    --binary PATH          this program, in place of one that is built
 cargo xtask guests         build the examples for wasm32-wasip2
 cargo xtask tidy           the house rules that no compiler checks
 ";
@@ -47,6 +55,7 @@ fn main() -> ExitCode {
         ["demo", "--once"] => demo::run(demo::Until::Answered),
         ["test"] => suite::run(),
         ["bench", options @ ..] => bench::run(options),
+        ["dist", options @ ..] => dist::run(options),
         ["guests"] => tools::ensure_wasm_target().and_then(|()| suite::build_examples()),
         ["tidy"] => tidy::run(),
         [] | ["help" | "--help" | "-h"] => {

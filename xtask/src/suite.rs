@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::dist;
 use crate::shell::{cargo, root, step};
 use crate::tidy;
 use crate::tools::{self, WASM};
@@ -146,6 +147,7 @@ pub(crate) fn run() -> Result<()> {
             ],
         ),
     )?;
+    dist::run(&["--quick"])?;
     // Last, so that its summary is what is read first.
     step(
         "end to end",
