@@ -38,6 +38,7 @@
 //! - `smoke`: one request through everything.
 //! - `start_response`: when it may be called, and what becomes of status and headers.
 //! - `status`: health, readiness and the numbers of the process, and when they are told.
+//! - `takeover`: another process in place of a server, on the same sockets.
 //! - `target`: request targets and Host.
 //! - `write`: the body as an application gives it, against the length it announced.
 #![allow(
@@ -84,5 +85,6 @@ mod service;
 mod smoke;
 mod start_response;
 mod status;
+mod takeover;
 mod target;
 mod write;

@@ -218,6 +218,11 @@ impl Process {
         kill_process(pid, signal).unwrap();
     }
 
+    /// Waits for its end. What it started itself may go on, and write to the same streams.
+    pub async fn exit(&mut self) -> ExitStatus {
+        eventually("its end", || self.child.try_wait().unwrap()).await
+    }
+
     /// Waits for its end, and for all that it has said.
     pub async fn end(&mut self) -> ExitStatus {
         let status = eventually("the end of the process", || self.child.try_wait().unwrap()).await;

@@ -37,6 +37,11 @@ pub(crate) fn stopping(within: Duration) {
     ]);
 }
 
+/// Another process is the service from now on.
+pub(crate) fn replaced_by(pid: u32) {
+    tell(&[State::MainPid(pid)]);
+}
+
 /// Tells it for ever that the server is alive, if it asked for that (`WatchdogSec=`). A task that is never run again
 /// tells nothing, and the manager starts the server anew.
 pub(crate) async fn alive() {

@@ -17,7 +17,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower_service::Service;
-use wasm_gw_http::{Address, HttpConfig, Server};
+use wasm_gw_http::{Address, Ending, HttpConfig, Listening, Server};
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 /// Prometheus' text format.
@@ -140,6 +140,11 @@ pub(crate) fn bind(address: &Address) -> io::Result<Server> {
     Server::bind(slice::from_ref(address), config())
 }
 
+/// The same on a socket that was handed over.
+pub(crate) fn on(socket: Listening) -> io::Result<Server> {
+    Server::on(vec![socket], config())
+}
+
 /// Few and fast clients: whoever watches asks a short question at times.
 fn config() -> HttpConfig {
     let short = Duration::from_secs(5);
@@ -159,7 +164,7 @@ fn config() -> HttpConfig {
 /// The server of the status in a task of its own, so that nothing that the apps' server waits for
 /// keeps it waiting.
 pub(crate) struct Watched {
-    end: oneshot::Sender<()>,
+    end: oneshot::Sender<Ending>,
     task: JoinHandle<()>,
 }
 
@@ -170,7 +175,7 @@ impl Watched {
         let task = tokio::spawn(async move {
             let ended = async {
                 // An error is the other end gone, which is an end as well.
-                let _ = ended.await;
+                ended.await.unwrap_or_default()
             };
             if let Err(error) = server.serve(status, ended).await {
                 tracing::error!("the status cannot be served: {error}");
@@ -180,8 +185,8 @@ impl Watched {
     }
 
     /// Answers what was asked, for a second at most, and closes the socket.
-    pub(crate) async fn end(self) {
-        let _ = self.end.send(());
+    pub(crate) async fn end(self, ending: Ending) {
+        let _ = self.end.send(ending);
         // It is not cancelled, and a panic was reported where it happened.
         let _ = self.task.await;
     }

@@ -98,6 +98,7 @@ pub(crate) async fn serve<S, B>(
                 match stages.poll_next(cx) {
                     Poll::Pending => break,
                     Poll::Ready(Stage::Cut) => return Poll::Ready(End::Cut),
+                    Poll::Ready(Stage::HandingOver) => connection.close_after_answer(),
                     Poll::Ready(Stage::Serving | Stage::Draining) => {
                         if !connection.drain() {
                             Pin::new(&mut http).graceful_shutdown();
@@ -300,11 +301,16 @@ async fn linger(socket: &Socket, connection: &Connection, stages: &mut Stages) {
 
 /// Rests without hyper until something comes. Returns whether there is anything left to serve.
 async fn nap(socket: &Socket, connection: &Connection, stages: &mut Stages) -> bool {
-    tokio::select! {
-        readable = socket.readable() => readable.is_ok(),
-        () = sleep_until(connection.rest_until()) => false,
-        () = connection.gone() => false,
-        _ = stages.next() => false,
+    loop {
+        tokio::select! {
+            readable = socket.readable() => return readable.is_ok(),
+            () = sleep_until(connection.rest_until()) => return false,
+            () = connection.gone() => return false,
+            stage = stages.next() => match stage {
+                Stage::HandingOver => connection.close_after_answer(),
+                _ => return false,
+            },
+        }
     }
 }
 

@@ -88,6 +88,8 @@ struct State {
     line: RequestLine,
     /// The end of what the client sends has been read.
     end_of_input: bool,
+    /// The next answer ends the connection: the server ends, or somebody else wants its place.
+    is_closing: bool,
     /// Since when the server drains, if it does.
     draining: Option<Instant>,
     /// Whom to wake when a connection that rests is told to go.
@@ -221,6 +223,7 @@ impl Connection {
                 flushing: None,
                 line: RequestLine::default(),
                 end_of_input: false,
+                is_closing: false,
                 draining: None,
                 driver: None,
                 told_to_go: false,
@@ -390,7 +393,7 @@ impl Connection {
             current.status = Some(status);
             current.ends_by_close = ends_by_close;
         }
-        if state.body_failed || state.told_to_go || state.draining.is_some() {
+        if state.body_failed || state.is_closing {
             Persistence::Close
         } else {
             Persistence::Free
@@ -524,10 +527,16 @@ impl Connection {
         }
     }
 
-    /// From now on answers end the connection. Says whether one that rests may get one more request: a
+    /// From now on answers end the connection.
+    pub(crate) fn close_after_answer(&self) {
+        self.lock().is_closing = true;
+    }
+
+    /// The same, and one that rests is to be closed. Says whether one that rests may get one more request: a
     /// client that was served a moment ago, or has just come, may have sent it already.
     pub(crate) fn drain(&self) -> bool {
         let mut state = self.lock();
+        state.is_closing = true;
         let now = Instant::now();
         let drain = *state.draining.get_or_insert(now);
         match state.phase {
@@ -550,6 +559,7 @@ impl Connection {
     /// Closes it, if it still rests when the driver comes to it: somebody else wants its place.
     pub(crate) fn tell_to_go(&self) {
         let mut state = self.lock();
+        state.is_closing = true;
         state.told_to_go = true;
         if let Some(driver) = state.driver.take() {
             drop(state);

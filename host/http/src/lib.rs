@@ -91,7 +91,8 @@ pub use crate::access_log::{AccessLog, AccessLogFormat};
 pub use crate::address::{Address, AddressError};
 pub use crate::body::RequestBody;
 pub use crate::config::HttpConfig;
-pub use crate::shutdown::Drained;
+pub use crate::listener::Listening;
+pub use crate::shutdown::{Drained, Ending};
 
 use crate::crowd::{Counted, Crowd, Place};
 use crate::exchange::{Busy, Connection};
@@ -130,6 +131,26 @@ impl Server {
             .iter()
             .map(Bound::new)
             .collect::<io::Result<Vec<_>>>()?;
+        Self::of(bound, config)
+    }
+
+    /// On sockets that listen already, which another process has made.
+    ///
+    /// # Errors
+    ///
+    /// One is no socket that listens, or of another kind than TCP and unix sockets with a file. None at all.
+    pub fn on(sockets: Vec<Listening>, config: HttpConfig) -> io::Result<Server> {
+        if sockets.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "no socket to listen on",
+            ));
+        }
+        let bound = sockets.into_iter().map(Bound::of);
+        Self::of(bound.collect::<io::Result<_>>()?, config)
+    }
+
+    fn of(bound: Vec<Bound>, config: HttpConfig) -> io::Result<Server> {
         let addresses = bound
             .iter()
             .map(Bound::address)
@@ -147,9 +168,20 @@ impl Server {
         &self.addresses
     }
 
+    /// Further handles to its sockets, for a process that is to take this one's place. The sockets listen until
+    /// the last handle is closed.
+    ///
+    /// # Errors
+    ///
+    /// The process has no descriptors left.
+    pub fn sockets(&self) -> io::Result<Vec<Listening>> {
+        self.bound.iter().map(Bound::listening).collect()
+    }
+
     /// Serves until `shutdown` completes, then drains: closes the listening sockets and the
     /// resting connections, lets exchanges in progress finish, and cuts those that outlast
-    /// `graceful_timeout`. Returns when everything it started has ended.
+    /// `graceful_timeout`. Returns when everything it started has ended. With [`Ending::HandOver`] it does the
+    /// same in favour of another process.
     ///
     /// Every connection is a task of the current tokio runtime, which needs its time and I/O
     /// drivers; requests of one connection are served one after the other. Dropping the future
@@ -159,12 +191,13 @@ impl Server {
     ///
     /// Only before the first connection: the sockets cannot be registered, or the access log's
     /// thread cannot be started.
-    pub async fn serve<S, B>(
+    pub async fn serve<S, B, E>(
         self,
         service: S,
-        shutdown: impl Future<Output = ()>,
+        shutdown: impl Future<Output = E>,
     ) -> io::Result<Drained>
     where
+        E: Into<Ending>,
         S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
             + Clone
             + Send
@@ -205,7 +238,7 @@ impl Server {
         // One that was accepted and has no place yet. The others stay in the kernel's queue, where a
         // client can still give up or go elsewhere.
         let mut next = None;
-        loop {
+        let ending = loop {
             let accept = async {
                 while next.is_none() {
                     let accepted = listeners.accept().await;
@@ -218,25 +251,30 @@ impl Server {
             };
             let place = tokio::select! {
                 biased;
-                () = &mut shutdown => break,
+                ending = &mut shutdown => break ending.into(),
                 place = accept => place,
             };
             if let Some((accepted, counted)) = next.take() {
                 start(accepted, counted, Some(place));
             }
+        };
+        if let Some((accepted, counted)) = next {
+            start(accepted, counted, crowd.place_at_once()).drain();
         }
-        // Who is in the queue has been accepted, as far as a client can tell.
-        let queued = listeners.queued().filter_map(|accepted| {
-            let counted = crowd.admit(&accepted.1.remote)?;
-            Some((accepted, counted))
-        });
-        for (accepted, counted) in next.into_iter().chain(queued) {
-            let place = crowd.place_at_once();
-            start(accepted, counted, place).drain();
+        // Closing the sockets comes first: new clients are refused, or another's, while old ones are served.
+        match ending {
+            Ending::HandOver => listeners.hand_over(),
+            Ending::Stop => {
+                // Who is in the queue has been accepted, as far as a client can tell.
+                for accepted in listeners.queued() {
+                    if let Some(counted) = crowd.admit(&accepted.1.remote) {
+                        start(accepted, counted, crowd.place_at_once()).drain();
+                    }
+                }
+                drop(listeners);
+            }
         }
-        // Closing them comes first: new clients are refused while old ones are served.
-        drop(listeners);
-        let drained = drain.run(config.graceful_timeout).await;
+        let drained = drain.run(ending, config.graceful_timeout).await;
         drop(log);
         if let Some(writer) = writer {
             writer.finish(LOG_PATIENCE).await;

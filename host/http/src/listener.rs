@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -30,6 +31,16 @@ pub(crate) enum Bound {
     Unix(StdUnixListener, SocketFile),
 }
 
+/// A socket that listens, on its way from one process to another.
+#[derive(Debug)]
+pub struct Listening {
+    /// The socket.
+    pub socket: OwnedFd,
+    /// It is a unix socket whose file the server is to remove at its end. One that a service manager has made is
+    /// the manager's.
+    pub removes_file: bool,
+}
+
 impl Bound {
     pub(crate) fn new(address: &Address) -> io::Result<Self> {
         match address {
@@ -40,6 +51,45 @@ impl Bound {
         }
         .map_err(|error| {
             io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+        })
+    }
+
+    /// One that somebody else has made.
+    pub(crate) fn of(listening: Listening) -> io::Result<Self> {
+        let Listening {
+            socket,
+            removes_file,
+        } = listening;
+        let socket = socket2::Socket::from(socket);
+        let wrong = |what| io::Error::new(io::ErrorKind::InvalidInput, what);
+        // What is no socket at all has an error to say so.
+        if !socket.is_listener().unwrap_or(false) || socket.r#type()? != Type::STREAM {
+            return Err(wrong("it is no socket that listens for streams"));
+        }
+        socket.set_cloexec(true)?;
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        if address.as_socket().is_some() {
+            return Ok(Bound::Tcp(socket.into()));
+        }
+        let path = address.as_pathname();
+        let path =
+            path.ok_or_else(|| wrong("it is neither of TCP nor a unix socket with a file"))?;
+        let file = SocketFile::new(path, removes_file)?;
+        Ok(Bound::Unix(socket.into(), file))
+    }
+
+    /// Another handle to it.
+    pub(crate) fn listening(&self) -> io::Result<Listening> {
+        Ok(match self {
+            Bound::Tcp(listener) => Listening {
+                socket: listener.try_clone()?.into(),
+                removes_file: false,
+            },
+            Bound::Unix(listener, file) => Listening {
+                socket: listener.try_clone()?.into(),
+                removes_file: file.is_removed,
+            },
         })
     }
 
@@ -66,7 +116,7 @@ fn bind_unix(path: &Path) -> io::Result<(StdUnixListener, SocketFile)> {
     remove_stale(path)?;
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
-    let file = SocketFile::new(path)?;
+    let file = SocketFile::new(path, true)?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok((socket.into(), file))
@@ -99,18 +149,20 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The file of a unix socket, removed at the end, unless another server's has taken its place.
+/// The file of a unix socket, removed at the end if it is ours, unless another server's has taken its place.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
+    is_removed: bool,
 }
 
 impl SocketFile {
-    fn new(path: &Path) -> io::Result<Self> {
+    fn new(path: &Path, is_removed: bool) -> io::Result<Self> {
         Ok(SocketFile {
             path: path.to_owned(),
             identity: identity(path)?,
+            is_removed,
         })
     }
 }
@@ -122,7 +174,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|found| found == self.identity) {
+        if self.is_removed && identity(&self.path).is_ok_and(|found| found == self.identity) {
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -140,10 +192,7 @@ pub(crate) struct Listeners {
 
 enum Listener {
     Tcp(TcpListener),
-    Unix(
-        UnixListener,
-        #[expect(dead_code, reason = "removed when dropped")] SocketFile,
-    ),
+    Unix(UnixListener, SocketFile),
 }
 
 impl Listeners {
@@ -162,6 +211,15 @@ impl Listeners {
             listeners,
             first: 0,
         })
+    }
+
+    /// Another process listens on them now: their files stay.
+    pub(crate) fn hand_over(mut self) {
+        for listener in &mut self.listeners {
+            if let Listener::Unix(_, file) = listener {
+                file.is_removed = false;
+            }
+        }
     }
 
     /// The next connection. Safe to cancel. Errors are dealt with here.

@@ -1,4 +1,4 @@
-//! The end of a server in three stages: serving, draining, cut.
+//! The end of a server in stages: serving, perhaps handing over, draining, cut.
 //!
 //! Every connection watches the stage; the server waits until all of them are gone. What a
 //! connection does at each stage is in `connection.rs`.
@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 /// How a server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +19,30 @@ pub struct Drained {
     pub cut: usize,
 }
 
+/// In whose favour a server ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// In nobody's: new clients are refused, and connections that rest are closed, but for those that came or
+    /// were served a moment ago.
+    #[default]
+    Stop,
+    /// In that of a process that listens on the same sockets. There is no hurry: a connection that rests may have
+    /// one more request at any time, and is closed after it.
+    HandOver,
+}
+
+impl From<()> for Ending {
+    fn from((): ()) -> Self {
+        Ending::Stop
+    }
+}
+
 /// How far the server's end has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
     Serving,
+    /// New clients are another's: connections that are here end with their next answer.
+    HandingOver,
     /// Nothing new: resting connections close, exchanges in progress finish.
     Draining,
     /// Exchanges in progress are broken off.
@@ -42,6 +63,9 @@ enum Never {}
 /// How long a connection may take to notice that it is cut. It only has to be polled once, so
 /// more than this means that a service blocks its thread.
 const CUT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// When there is no more time than this, connections that rest are no longer waited for.
+const LAST: Duration = Duration::from_secs(2);
 
 impl Drain {
     pub(crate) fn new() -> Self {
@@ -69,7 +93,7 @@ impl Drain {
 
     /// Tells all connections to finish, and waits until they have or `patience` is over; cuts
     /// those that have not.
-    pub(crate) async fn run(self, patience: Duration) -> Drained {
+    pub(crate) async fn run(self, ending: Ending, patience: Duration) -> Drained {
         let Drain {
             stage,
             cut,
@@ -77,8 +101,14 @@ impl Drain {
             mut gone,
         } = self;
         drop(alive);
+        let end = Instant::now() + patience;
+        if ending == Ending::HandOver {
+            stage.send_replace(Stage::HandingOver);
+            let rest = patience.saturating_sub(LAST);
+            let _ = tokio::time::timeout(rest, gone.recv()).await;
+        }
         stage.send_replace(Stage::Draining);
-        if tokio::time::timeout(patience, gone.recv()).await.is_err() {
+        if tokio::time::timeout_at(end, gone.recv()).await.is_err() {
             stage.send_replace(Stage::Cut);
             if tokio::time::timeout(CUT_PATIENCE, gone.recv())
                 .await
@@ -166,7 +196,7 @@ mod tests {
                 });
                 let told: Vec<_> = told.collect();
                 tokio::task::yield_now().await;
-                drain.run(Duration::from_millis(1)).await;
+                drain.run(Ending::Stop, Duration::from_millis(1)).await;
                 for told in told {
                     tokio::time::timeout(Duration::from_secs(1), told)
                         .await
