@@ -13,7 +13,7 @@ const GUEST_WORKSPACES: [(&str, &[&str]); 7] = [
     (BENCH_GUESTS, &["--workspace"]),
     (BENCH_HELLO, &["--workspace"]),
     ("tests/bare", &["--workspace"]),
-    (SDK, &["--no-default-features"]),
+    (SDK, &["--workspace", "--no-default-features"]),
     ("tests/guests", &["--examples"]),
     ("tests/conformance/rust", &["--examples"]),
 ];
@@ -62,7 +62,13 @@ pub(crate) fn run() -> Result<()> {
             &format!("lints of {folder}"),
             cargo(
                 folder,
-                &["clippy", "--locked", "--all-targets", "--all-features"],
+                &[
+                    "clippy",
+                    "--locked",
+                    "--workspace",
+                    "--all-targets",
+                    "--all-features",
+                ],
             )
             .arg("--target-dir")
             .arg(guest_target(folder))
@@ -100,7 +106,7 @@ pub(crate) fn run() -> Result<()> {
     build_examples()?;
     step(
         "tests of the Rust SDK",
-        cargo(SDK, &["test", "--locked", "--all-features"])
+        cargo(SDK, &["test", "--locked", "--workspace", "--all-features"])
             .arg("--target-dir")
             .arg(guest_target(SDK)),
     )?;

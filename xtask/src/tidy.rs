@@ -115,7 +115,10 @@ fn named_cases(root: &Path) -> Result<Vec<String>> {
 fn copies(root: &Path) -> Result<Vec<String>> {
     let original = read(&root.join("wit/gateway.wit"))?;
     let mut found = Vec::new();
-    for copy in ["guest-sdk/rust/wit/gateway.wit"] {
+    for copy in [
+        "guest-sdk/rust/wit/gateway.wit",
+        "guest-sdk/rust/middleware/wit/gateway.wit",
+    ] {
         if read(&root.join(copy))? != original {
             found.push(format!(
                 "{copy}: differs from wit/gateway.wit; copy it over"

@@ -29,19 +29,24 @@ const READ: usize = 64 * 1024;
 ///     Ok(Body::iter((1..=3).map(|number| format!("{number}\n"))))
 /// }
 /// ```
-pub struct Body(Kind);
+pub struct Body(BodyKind);
 
-enum Kind {
+/// What a [`Body`] is made of, for who passes on another's.
+pub enum BodyKind {
+    /// Nothing.
     Empty,
+    /// One block.
     Bytes(Vec<u8>),
-    Iter(Box<dyn Source>),
+    /// An iterable.
+    Iter(Blocks),
+    /// What the host produces.
     Host(HostBody),
 }
 
 impl Body {
     /// No body at all.
     pub fn empty() -> Self {
-        Self(Kind::Empty)
+        Self(BodyKind::Empty)
     }
 
     /// The blocks of an iterator: bytes or text, or a `Result` of them whose
@@ -53,7 +58,7 @@ impl Body {
     where
         I: IntoIterator<IntoIter: 'static, Item: Block>,
     {
-        Self(Kind::Iter(Box::new(Plain(blocks.into_iter()))))
+        Self(BodyKind::Iter(Blocks::of(Plain(blocks.into_iter()))))
     }
 
     /// The same with a function that the host calls exactly once when the
@@ -66,7 +71,7 @@ impl Body {
         C: FnOnce() -> O + 'static,
         O: CloseOutcome,
     {
-        Self(Kind::Iter(Box::new(Closing {
+        Self(BodyKind::Iter(Blocks::of(Closing {
             blocks: Some(blocks.into_iter()),
             close: Some(close),
         })))
@@ -97,28 +102,33 @@ impl Body {
 
     /// A body that the host produces.
     pub fn host(body: HostBody) -> Self {
-        Self(Kind::Host(body))
+        Self(BodyKind::Host(body))
     }
 
     /// Whether the request goes on, perhaps for long, when it has been returned.
     pub(crate) fn outlasts_the_call(&self) -> bool {
-        matches!(self.0, Kind::Iter(_) | Kind::Host(_))
+        matches!(self.0, BodyKind::Iter(_) | BodyKind::Host(_))
+    }
+
+    /// What it is made of.
+    pub fn into_kind(self) -> BodyKind {
+        self.0
     }
 
     /// What is given to the host.
     pub fn into_raw(self) -> app::Body {
         match self.0 {
-            Kind::Empty => app::Body::Empty,
-            Kind::Bytes(bytes) => app::Body::Bytes(bytes),
-            Kind::Iter(source) => app::Body::Iter(app::Blocks::new(Blocks(RefCell::new(source)))),
-            Kind::Host(body) => app::Body::Host(body),
+            BodyKind::Empty => app::Body::Empty,
+            BodyKind::Bytes(bytes) => app::Body::Bytes(bytes),
+            BodyKind::Iter(blocks) => app::Body::Iter(app::Blocks::new(blocks)),
+            BodyKind::Host(body) => app::Body::Host(body),
         }
     }
 }
 
 impl<B: IntoBytes> From<B> for Body {
     fn from(block: B) -> Self {
-        Self(Kind::Bytes(block.into_bytes()))
+        Self(BodyKind::Bytes(block.into_bytes()))
     }
 }
 
@@ -255,23 +265,47 @@ where
     }
 }
 
-/// The exported resource `blocks`, made by [`Body::into_raw`].
+/// The exported resource `blocks`: the iterable of a [`Body`].
 ///
-/// It is public because a component's export names it.
+/// It is public because a component's export names it, and for who passes it on.
 pub struct Blocks(RefCell<Box<dyn Source>>);
 
-impl GuestBlocks for Blocks {
-    fn next(&self) -> Result<Option<Vec<u8>>, Exception> {
-        self.0.borrow_mut().next().map_err(Error::into_exception)
+impl Blocks {
+    fn of(source: impl Source + 'static) -> Self {
+        Self(RefCell::new(Box::new(source)))
     }
 
-    fn close(&self) -> Result<(), Exception> {
+    /// The next block; none at the end.
+    ///
+    /// # Errors
+    ///
+    /// That of the iterator.
+    pub fn next(&self) -> Result<Option<Vec<u8>>> {
+        self.0.borrow_mut().next()
+    }
+
+    /// Drops the iterator and calls what is to be called then. A second time there is nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// That of what is called.
+    pub fn close(&self) -> Result<()> {
         // Replaced, so that a plain iterator is dropped here too, while the
         // instance may still call the host.
         let mut source = self
             .0
             .replace(Box::new(Plain(core::iter::empty::<Vec<u8>>())));
-        source.close().map_err(Error::into_exception)
+        source.close()
+    }
+}
+
+impl GuestBlocks for Blocks {
+    fn next(&self) -> Result<Option<Vec<u8>>, Exception> {
+        self.next().map_err(Error::into_exception)
+    }
+
+    fn close(&self) -> Result<(), Exception> {
+        self.close().map_err(Error::into_exception)
     }
 }
 
@@ -283,7 +317,7 @@ mod tests {
 
     fn blocks(body: Body) -> Blocks {
         match body.0 {
-            Kind::Iter(source) => Blocks(RefCell::new(source)),
+            BodyKind::Iter(blocks) => blocks,
             _ => panic!("not an iterator"),
         }
     }
@@ -312,7 +346,7 @@ mod tests {
         let failing = [Ok("a"), Err(Error::new("Kind", "text"))];
         let blocks = blocks(Body::iter(failing));
         assert_eq!(blocks.next().unwrap(), Some(b"a".to_vec()));
-        assert_eq!(blocks.next().unwrap_err().message, "text");
+        assert_eq!(blocks.next().unwrap_err().message(), "text");
     }
 
     #[test]
@@ -344,6 +378,6 @@ mod tests {
     #[test]
     fn a_failing_close_is_an_exception() {
         let blocks = blocks(Body::with_close([""; 0], || Err(Error::msg("no"))));
-        assert_eq!(blocks.close().unwrap_err().message, "no");
+        assert_eq!(blocks.close().unwrap_err().message(), "no");
     }
 }

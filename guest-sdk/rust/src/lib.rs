@@ -27,6 +27,8 @@
 //!   U+0000..U+00FF for each byte; [`latin1`] converts.
 //! - URLs: [`url::reconstruct`], [`shift_path_info`].
 //!
+//! Middleware, a component around an application, is written with the crate `wasm-gw-guest-middleware`.
+//!
 //! This crate is the comfortable form of `wit/gateway.wit` and adds no rules of
 //! its own: the host checks. What it leaves out is in [`raw`]. The rule ids in
 //! these pages (`S28`, `A13`) are those of `docs/protocol.md`.
@@ -69,7 +71,7 @@ mod shift;
 mod start;
 pub mod url;
 
-pub use body::{Block, Blocks, Body, CloseOutcome, IntoBytes};
+pub use body::{Block, Blocks, Body, BodyKind, CloseOutcome, IntoBytes};
 pub use environ::Environ;
 pub use error::{Error, Result};
 pub use input::Input;

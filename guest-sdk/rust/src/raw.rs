@@ -1,5 +1,5 @@
 //! The bindings as `wit-bindgen` made them, for what the rest of this crate
-//! does not cover: other worlds, middleware, tests of a host.
+//! does not cover: other worlds, tests of a host.
 //!
 //! A guest with a world of its own maps `wasm-gw:gateway/types@0.1.0` to
 //! [`types`] by the `with` option of `wit_bindgen::generate!` and turns handles
