@@ -28,6 +28,8 @@ fn main() {
         "../examples",
         "../guest-sdk/rust/src",
         "../guest-sdk/rust/Cargo.toml",
+        "../guest-sdk/rust/middleware/src",
+        "../guest-sdk/rust/middleware/Cargo.toml",
         "../wit",
     ] {
         println!("cargo::rerun-if-changed={}", here.join(watched).display());
@@ -55,15 +57,18 @@ fn main() {
     }
 }
 
-/// Runs the package that writes components to a folder.
+/// Builds the package that writes components to a folder, and that composes them (`PLUG`); runs the former.
 fn by_hand(package: &Path, target: &Path, folder: &Path) {
-    let mut command = cargo(package);
-    command
-        .args(["run", "--quiet", "--locked", "--target-dir"])
-        .arg(target)
-        .arg("--")
-        .arg(folder);
-    let status = command.status().expect("cargo can be started");
+    let mut build = cargo(package);
+    build
+        .args(["build", "--quiet", "--locked", "--target-dir"])
+        .arg(target);
+    let status = build.status().expect("cargo can be started");
+    assert!(status.success(), "{} does not build", package.display());
+    let built = target.join("debug");
+    println!("cargo::rustc-env=PLUG={}", built.join("plug").display());
+    let mut write = Command::new(built.join("wasm-gw-test-components"));
+    let status = write.arg(folder).status().expect("it was built");
     assert!(status.success(), "{} does not run", package.display());
 }
 

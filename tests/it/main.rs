@@ -30,6 +30,8 @@
 //! - `lifecycle`: `close`, and what a client that goes away does to a guest.
 //! - `limits`: what a guest may hand to the host, and make it keep.
 //! - `loading`: what a component may be, and what a refused one is told.
+//! - `middleware_examples`: names, passwords and gzip by the examples.
+//! - `middleware`: middleware composed with applications, rule by rule.
 //! - `mounts`: which app a path reaches, and its URL as the app sees it.
 //! - `recorder`: what middleware learns of a wrapped application's `start-response`.
 //! - `reload`: new versions of a component while requests are under way.
@@ -77,6 +79,8 @@ mod isolation_by_app;
 mod lifecycle;
 mod limits;
 mod loading;
+mod middleware;
+mod middleware_examples;
 mod mounts;
 mod recorder;
 mod reload;

@@ -12,7 +12,7 @@ use wasm_gw_protocol::Mount;
 use wasm_gw_runtime::{AllocatorChoice, App, AppConfig, CacheConfig, Runtime, RuntimeConfig, Site};
 
 use crate::client::{Client, Response};
-use crate::guests::guest;
+use crate::guests::{composed, guest};
 use crate::{eventually, log};
 
 /// One runtime for all tests of a process: a second one proves nothing more. Compiled guests are kept between runs.
@@ -65,6 +65,11 @@ impl TestApp {
     /// The guest of this name, with the default limits and no grants.
     pub fn of(name: &str) -> Self {
         Self::of_component(name, guest(name))
+    }
+
+    /// Middleware around an application, the outermost first.
+    pub fn composed(names: &[&str]) -> Self {
+        Self::of_component("composed", composed(names))
     }
 
     /// The component in this file, loaded as a file.

@@ -1,6 +1,7 @@
 //! Returns the request's body as a `host-body`, so that it never enters the guest.
 //! `?skip=` reads that many bytes first; `?length` copies Content-Length (less
-//! what was skipped); `?replaced=text` passes an `of-bytes` input instead.
+//! what was skipped); `?replaced=text` passes an `of-bytes` input instead;
+//! `?type=` is its Content-Type (application/octet-stream).
 //! For: S43, S59, S46 (client gone in mid-body), `host-body.of-input`.
 
 use wasm_gw_guest::{Body, Environ, Input, Result, StartResponse};
@@ -18,7 +19,8 @@ fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
     }
     let length = environ.content_length().unwrap_or(0);
     let length = length.saturating_sub(skip).to_string();
-    let mut headers = vec![("Content-Type", "application/octet-stream")];
+    let content_type = query.text("type", "application/octet-stream");
+    let mut headers = vec![("Content-Type", &*content_type)];
     if query.has("length") {
         headers.push(("Content-Length", &length));
     }
