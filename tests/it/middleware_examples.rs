@@ -126,7 +126,7 @@ async fn gzip_gives_the_same_body_however_it_is_made() {
         format!("app={TEXT};fill:300;bytes:abc"),
         format!("app={TEXT};fill:300&next=yield:abc;yieldfill:300"),
         // Begun twice.
-        format!("app=start:404 No;fail:200 OK,Content-Type=text/plain&next=yieldfill:300"),
+        "app=start:404 No;fail:200 OK,Content-Type=text/plain&next=yieldfill:300".to_owned(),
         format!("app={TEXT}&next=20000*yield:abc"),
     ] {
         let expected = unaltered(&server, &text).await;
