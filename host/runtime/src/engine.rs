@@ -72,6 +72,9 @@ impl Engines {
         if config.allocator == AllocatorChoice::OnDemand {
             return Self::on_demand(false, "as configured".to_owned());
         }
+        if cfg!(not(target_os = "linux")) {
+            return Self::on_demand(false, "only Linux has what slots need".to_owned());
+        }
         let slot = usize::try_from(RESERVED + 2 * GUARD).unwrap_or(usize::MAX);
         let all = slot.saturating_mul(config.instances as usize);
         if let Err(error) = slots::try_to_reserve(all) {

@@ -1,7 +1,7 @@
 //! An installed service, run as its unit says but without systemd: started, asked, reloaded and stopped.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -32,7 +32,7 @@ impl Service {
         let socket = std::env::temp_dir().join(name);
         let _ = fs::remove_file(&socket);
         let manager = UnixDatagram::bind(&socket)?;
-        manager.set_read_timeout(Some(PATIENCE))?;
+        manager.set_read_timeout(Some(Duration::from_millis(50)))?;
         let mut child = command
             .env("NOTIFY_SOCKET", &socket)
             .env_remove("WASM_GW_LOG")
@@ -84,18 +84,33 @@ impl Service {
 
     /// Waits for this line, in whichever message.
     fn is_told(&mut self, line: &str) -> Result<()> {
-        let mut buffer = [0; 4096];
-        loop {
-            // One that has ended tells nothing more; then there is no need to wait.
-            if let Some(status) = self.child.try_wait()? {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            // Asked first: what one has said that ended since is still there to be read.
+            let ended = self.child.try_wait()?;
+            while let Some(text) = self.told()? {
+                if text.lines().any(|told| told == line) {
+                    return Ok(());
+                }
+            }
+            if let Some(status) = ended {
                 bail!("it ended with {status} before it said {line}");
             }
-            let length = self.manager.recv(&mut buffer);
-            let length = length.with_context(|| format!("waited in vain for {line}"))?;
-            let text = String::from_utf8_lossy(&buffer[..length]);
-            if text.lines().any(|told| told == line) {
-                return Ok(());
+        }
+        bail!("waited in vain for {line}")
+    }
+
+    /// The next message, if one comes soon.
+    fn told(&self) -> Result<Option<String>> {
+        let mut buffer = [0; 4096];
+        match self.manager.recv(&mut buffer) {
+            Ok(length) => Ok(Some(
+                String::from_utf8_lossy(&buffer[..length]).into_owned(),
+            )),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Ok(None)
             }
+            Err(error) => Err(error.into()),
         }
     }
 

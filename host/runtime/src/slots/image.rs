@@ -9,8 +9,6 @@ use std::panic;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
-
 use super::space::Space;
 use crate::source::Source;
 
@@ -78,6 +76,33 @@ fn fill(file: &File, start: usize, segments: &[Segment], component: &Source<'_>)
     })
 }
 
+/// A file that has no name and is in memory only.
+#[cfg(target_os = "linux")]
+fn create() -> io::Result<File> {
+    use rustix::fs::{MemfdFlags, memfd_create};
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    Ok(memfd_create("wasm-gw-image", flags)?.into())
+}
+
+/// Whoever maps it can rely on it from now on.
+#[cfg(target_os = "linux")]
+fn seal(file: &File) -> io::Result<()> {
+    use rustix::fs::{SealFlags, fcntl_add_seals};
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    Ok(fcntl_add_seals(file, seals)?)
+}
+
+/// There are no slots elsewhere (`engine.rs`), and so no images.
+#[cfg(not(target_os = "linux"))]
+fn create() -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn seal(_: &File) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 impl Image {
     /// Makes it of a component's segments, of which a later one may overlap an earlier one. They lie within
     /// `place`, which is whole pages.
@@ -90,13 +115,10 @@ impl Image {
         segments: &[Segment],
         component: &Source<'_>,
     ) -> io::Result<Self> {
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let file = File::from(memfd_create("wasm-gw-image", flags)?);
+        let file = create()?;
         file.set_len(place.len() as u64)?;
         fill(&file, place.start, segments, component)?;
-        // Whoever maps it can rely on it from now on.
-        let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-        fcntl_add_seals(&file, seals)?;
+        seal(&file)?;
         let mut copy = Space::reserve(place.len(), rustix::param::page_size())?;
         copy.map(0..place.len(), file.as_fd(), 0)?;
         Ok(Self { file, copy, place })

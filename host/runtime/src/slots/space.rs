@@ -9,6 +9,20 @@ use std::ptr::{self, NonNull};
 
 use rustix::mm::{self, Advice, MapFlags, MprotectFlags, ProtFlags};
 
+/// The advice by which memory reads as zeros from then on. That of other systems promises nothing, so that what was
+/// there could be seen again: they have no slots (`engine.rs`).
+#[cfg(target_os = "linux")]
+const DONT_NEED: Option<Advice> = Some(Advice::LinuxDontNeed);
+#[cfg(not(target_os = "linux"))]
+const DONT_NEED: Option<Advice> = None;
+
+#[cfg(target_os = "linux")]
+const KEEP_APART: Option<[Advice; 2]> = Some([Advice::LinuxNoHugepage, Advice::LinuxDontFork]);
+#[cfg(not(target_os = "linux"))]
+const KEEP_APART: Option<[Advice; 2]> = None;
+
+const NO_SLOTS: io::ErrorKind = io::ErrorKind::Unsupported;
+
 /// Address space of a fixed size, with a guard on either side that nobody can read or write. All of it
 /// is closed at first; what is opened reads as zeros until it is written.
 ///
@@ -123,7 +137,7 @@ impl Space {
         // SAFETY: as in `protect`. The mapping is private and anonymous, so what is given back reads
         // as zeros.
         unsafe {
-            mm::madvise(start.cast(), length, Advice::LinuxDontNeed)?;
+            mm::madvise(start.cast(), length, DONT_NEED.ok_or(NO_SLOTS)?)?;
         }
         Ok(())
     }
@@ -150,7 +164,7 @@ impl Space {
     /// was a guest's.
     fn advise(&self, part: Range<usize>) -> io::Result<()> {
         let (start, length) = self.part(&part);
-        for advice in [Advice::LinuxNoHugepage, Advice::LinuxDontFork] {
+        for advice in KEEP_APART.ok_or(NO_SLOTS)? {
             #[expect(unsafe_code, reason = "memory for guests is mapped by hand")]
             // SAFETY: the part is within this mapping, and this advice changes nothing that is in it.
             let advised = unsafe { mm::madvise(start.cast(), length, advice) };
