@@ -387,10 +387,7 @@ fn json(out: &mut String, date: &str, millis: u32, line: &Line<'_>) {
 
 /// The client's address without its port; an IPv4 client of an IPv6 socket is an IPv4 client.
 fn remote(out: &mut String, remote: &Endpoint) {
-    let _ = match remote {
-        Endpoint::Tcp(address) => write!(out, "{}", address.ip().to_canonical()),
-        Endpoint::Unix => out.write_str("unix:"),
-    };
+    let _ = write!(out, "{remote}");
 }
 
 fn version(version: Option<Version>) -> &'static str {

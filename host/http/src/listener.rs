@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Type};
 use tokio::net::{TcpListener, UnixListener};
-use wasm_gw_protocol::{ConnInfo, Endpoint, Scheme};
+use wasm_gw_protocol::ConnInfo;
 
 use crate::address::Address;
 use crate::stream::Socket;
@@ -284,21 +284,12 @@ impl Listener {
                 // acknowledgement of the first. It fails only for a connection that is gone,
                 // which its first read tells.
                 let _ = stream.set_nodelay(true);
-                let info = ConnInfo {
-                    scheme: Scheme::Http,
-                    local: Endpoint::Tcp(stream.local_addr()?),
-                    remote: Endpoint::Tcp(remote),
-                };
+                let info = ConnInfo::tcp(stream.local_addr()?, remote);
                 Ok((Socket::Tcp(stream), info))
             }),
             Listener::Unix(listener, _) => listener.poll_accept(cx).map(|accepted| {
                 let (stream, _) = accepted?;
-                let info = ConnInfo {
-                    scheme: Scheme::Http,
-                    local: Endpoint::Unix,
-                    remote: Endpoint::Unix,
-                };
-                Ok((Socket::Unix(stream), info))
+                Ok((Socket::Unix(stream), ConnInfo::unix()))
             }),
         }
     }

@@ -315,7 +315,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::task::{Wake, Waker};
 
-    use wasm_gw_protocol::{ConnInfo, CpuTime, Endpoint, Scheme};
+    use wasm_gw_protocol::{ConnInfo, CpuTime};
 
     use super::*;
     use crate::config::HttpConfig;
@@ -346,11 +346,7 @@ mod tests {
 
     /// What hyper gets between two flushes, as sizes of pieces.
     fn between_flushes(blocks: &[usize]) -> Vec<Vec<usize>> {
-        let info = ConnInfo {
-            scheme: Scheme::Http,
-            local: Endpoint::Unix,
-            remote: Endpoint::Unix,
-        };
+        let info = ConnInfo::unix();
         let connection = Connection::new(
             Arc::new(HttpConfig::default()),
             info,

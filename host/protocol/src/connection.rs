@@ -7,22 +7,27 @@
 
 use std::error::Error;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
 
-/// The connection a request came over. Lives in the request's extensions.
+/// The connection a request came over, as its client made it. Lives in the request's extensions.
+///
+/// Behind a proxy that is trusted it is not the connection that we see:
+/// [`TrustedProxies::believe`](crate::TrustedProxies::believe) makes the one from the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnInfo {
-    /// `https` with TLS (protocol 2.1).
+    /// `https` with TLS (protocol 2.1), or where a trusted proxy says so.
     pub scheme: Scheme,
     /// Our end.
     pub local: Endpoint,
     /// The client's end.
     pub remote: Endpoint,
+    /// What a trusted proxy says of the URL that its client asked for; none if it says nothing.
+    pub public: Option<PublicUrl>,
 }
 
 impl ConnInfo {
@@ -32,8 +37,27 @@ impl ConnInfo {
             scheme: Scheme::Http,
             local: Endpoint::Tcp(local),
             remote: Endpoint::Tcp(remote),
+            public: None,
         }
     }
+
+    /// A plain connection over a unix socket, whose ends have no addresses.
+    pub fn unix() -> Self {
+        Self {
+            scheme: Scheme::Http,
+            local: Endpoint::Unix,
+            remote: Endpoint::Unix,
+            public: None,
+        }
+    }
+}
+
+/// How the outside names us, where a trusted proxy has told its scheme or its host. Our own port
+/// is then not the one that clients know (protocol 2.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PublicUrl {
+    /// In place of Host: an [`Authority`](crate::Authority). None if Host is the public one.
+    pub host: Option<Arc<str>>,
 }
 
 /// The scheme of a request's URL.
@@ -74,8 +98,42 @@ impl fmt::Display for Scheme {
 pub enum Endpoint {
     /// An address and a port.
     Tcp(SocketAddr),
+    /// An address alone, as proxies tell it.
+    Ip(IpAddr),
     /// A unix socket, which has neither.
     Unix,
+    /// A client whose proxy does not say who it is.
+    Unknown,
+}
+
+impl Endpoint {
+    /// Its address, if it has one that is known: IPv4 where it was mapped into IPv6.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Endpoint::Tcp(address) => Some(address.ip().to_canonical()),
+            Endpoint::Ip(address) => Some(address.to_canonical()),
+            Endpoint::Unix | Endpoint::Unknown => None,
+        }
+    }
+
+    /// Its port, if that is known.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Endpoint::Tcp(address) => Some(address.port()),
+            Endpoint::Ip(_) | Endpoint::Unix | Endpoint::Unknown => None,
+        }
+    }
+}
+
+/// The address without its port, `unix:`, or `-`: as the access log has it.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, self.ip()) {
+            (_, Some(address)) => address.fmt(f),
+            (Endpoint::Unix, None) => f.write_str("unix:"),
+            (_, None) => f.write_str("-"),
+        }
+    }
 }
 
 /// What ties a request's log lines, its error page and its application together.

@@ -10,10 +10,11 @@
 //!
 //! 1. [`check_sizes`], [`check_method`], [`check_framing`]: what needs only the head. The
 //!    HTTP server asks before it calls any service.
-//! 2. [`Target::parse`]: the request target and Host, accepted or refused.
-//! 3. [`route`]: which mount the path is under, and its [`Split`] into SCRIPT_NAME and
+//! 2. [`TrustedProxies::believe`]: who its client is, where a proxy stands before us.
+//! 3. [`Target::parse`]: the request target and Host, accepted or refused.
+//! 4. [`route`]: which mount the path is under, and its [`Split`] into SCRIPT_NAME and
 //!    PATH_INFO.
-//! 4. [`Environ::build`]: the variables. [`VARIABLES`] lists them.
+//! 5. [`Environ::build`]: the variables. [`VARIABLES`] lists them.
 //!
 //! Each step may end the request with a [`Refusal`], which [`error_page`] turns into a
 //! response that tells the client the status and nothing else.
@@ -42,11 +43,7 @@
 //!     .header("Accept-Language", "fr")
 //!     .body(())?
 //!     .into_parts();
-//! let conn = ConnInfo {
-//!     scheme: Scheme::Http,
-//!     local: Endpoint::Tcp("192.0.2.1:8080".parse()?),
-//!     remote: Endpoint::Tcp("198.51.100.7:50000".parse()?),
-//! };
+//! let conn = ConnInfo::tcp("192.0.2.1:8080".parse()?, "198.51.100.7:50000".parse()?);
 //!
 //! // In: from its head to environ.
 //! check_sizes(&parts, &HeadLimits::default())?;
@@ -96,6 +93,10 @@ mod connection;
 
 mod request;
 
+mod trusted;
+
+mod forwarded;
+
 mod target;
 
 mod mount;
@@ -120,7 +121,7 @@ pub mod lint;
 mod testing;
 
 pub use body::{InputBuffer, NeedMore};
-pub use connection::{BodyError, ConnInfo, CpuTime, Endpoint, RequestId, Scheme};
+pub use connection::{BodyError, ConnInfo, CpuTime, Endpoint, PublicUrl, RequestId, Scheme};
 pub use environ::{Environ, Facts, Presence, VARIABLES, VarError, Variable};
 pub use error::{Refusal, error_page, wants_json};
 pub use escape::escape;
@@ -134,6 +135,7 @@ pub use response::{
     WriteError,
 };
 pub use target::{Authority, Target};
+pub use trusted::{TrustedProxies, TrustedProxy, TrustedProxyError};
 
 /// The example of the README is compiled.
 #[cfg(doctest)]

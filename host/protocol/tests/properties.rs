@@ -5,6 +5,8 @@
 mod environ;
 #[path = "properties/exchange.rs"]
 mod exchange;
+#[path = "properties/forwarded.rs"]
+mod forwarded;
 #[path = "properties/input.rs"]
 mod input;
 #[path = "properties/mount.rs"]

@@ -31,8 +31,8 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, reque
 use http_body::Body;
 use http_body_util::Full;
 use wasm_gw_protocol::{
-    ConnInfo, Endpoint, Environ, Exchange, Facts, Head, Mount, RequestId, RequestKind,
-    ResponseLimits, Scheme, Send, Target, route,
+    ConnInfo, Environ, Exchange, Facts, Head, Mount, RequestId, RequestKind, ResponseLimits, Send,
+    Target, route,
 };
 use wasm_gw_runtime::SERVER_SOFTWARE;
 use wasm_gw_runtime::measure::{self, Bare};
@@ -252,11 +252,10 @@ impl Get {
         let request = request.body(()).expect("a request that is right");
         Self {
             parts: request.into_parts().0,
-            connection: ConnInfo {
-                scheme: Scheme::Http,
-                local: Endpoint::Tcp(([127, 0, 0, 1], 8080).into()),
-                remote: Endpoint::Tcp(([127, 0, 0, 1], 50_000).into()),
-            },
+            connection: ConnInfo::tcp(
+                ([127, 0, 0, 1], 8080).into(),
+                ([127, 0, 0, 1], 50_000).into(),
+            ),
             request_id: RequestId::from_bits(1),
             mounts: [Mount::root()],
         }

@@ -66,7 +66,8 @@
 //! ```
 //!
 //! Without [`ConnInfo`] in a request's extensions the application is told what it would be of a unix socket:
-//! no address of the client. Await [`Runtime::idle`] before you end: an answer may have ended before the guest
+//! no address of the client. Behind a proxy, [`TrustedProxies::believe`] makes the one that its client made of it.
+//! Await [`Runtime::idle`] before you end: an answer may have ended before the guest
 //! that gave it.
 //!
 //! It needs a tokio runtime. It is quiet: it installs no logger (it speaks through `tracing`), no
@@ -125,7 +126,10 @@ pub use output::{ResponseAborted, ResponseBody};
 pub use service::{BoxError, MountTaken, Site};
 pub use slots::Reset;
 // What an embedder puts into configurations and requests.
-pub use wasm_gw_protocol::{BodyError, ConnInfo, CpuTime, Endpoint, Mount, RequestId, Scheme};
+pub use wasm_gw_protocol::{
+    BodyError, ConnInfo, CpuTime, Endpoint, Mount, PublicUrl, RequestId, Scheme, TrustedProxies,
+    TrustedProxy,
+};
 
 /// The name and version of this server, as guests see it in `SERVER_SOFTWARE`.
 pub const SERVER_SOFTWARE: &str = concat!("wasm-gw/", env!("CARGO_PKG_VERSION"));

@@ -8,8 +8,7 @@ use http::uri::PathAndQuery;
 use http::{Method, Response, StatusCode, Uri, request};
 use tokio::sync::oneshot;
 use wasm_gw_protocol::{
-    BodyError, ConnInfo, CpuTime, Endpoint, Refusal, RequestId, RequestKind, Scheme, error_page,
-    wants_json,
+    BodyError, ConnInfo, CpuTime, Refusal, RequestId, RequestKind, error_page, wants_json,
 };
 
 use crate::breaker::Switched;
@@ -41,11 +40,7 @@ impl Asked {
     /// there; the request then looks like one over a unix socket.
     pub(crate) fn of(parts: &mut request::Parts) -> Self {
         Self {
-            connection: parts.extensions.remove().unwrap_or(ConnInfo {
-                scheme: Scheme::Http,
-                local: Endpoint::Unix,
-                remote: Endpoint::Unix,
-            }),
+            connection: parts.extensions.remove().unwrap_or_else(ConnInfo::unix),
             request_id: parts
                 .extensions
                 .remove()

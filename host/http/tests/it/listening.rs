@@ -29,7 +29,7 @@ fn a_unix_socket_serves_and_is_removed() {
     assert_eq!(server.addresses, [Address::Unix(path.clone())]);
     let mut client = connect(&path);
     let answer = client.get("/facts");
-    let expected = "ConnInfo { scheme: Http, local: Unix, remote: Unix }\n";
+    let expected = "ConnInfo { scheme: Http, local: Unix, remote: Unix, public: None }\n";
     assert!(answer.text().starts_with(expected), "{answer:?}");
     client.send("POST /hang HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nunread");
     server.events.wait("called /hang");

@@ -26,7 +26,7 @@ fn the_service_gets_the_facts_of_the_connection() {
     let id = answer.field("x-request-id").unwrap().to_owned();
     let remote = client.local_addr();
     let expected = format!(
-        "ConnInfo {{ scheme: Http, local: Tcp({}), remote: Tcp({remote}) }}\n{id}\n0ns\nSome(0)\n3\n",
+        "ConnInfo {{ scheme: Http, local: Tcp({}), remote: Tcp({remote}), public: None }}\n{id}\n0ns\nSome(0)\n3\n",
         server.tcp(),
     );
     assert_eq!(answer.text(), expected);

@@ -9,13 +9,13 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST};
 use http::{HeaderName, Method, StatusCode, Version, request};
 
 use super::{Environ, VarError};
-use crate::connection::{ConnInfo, Endpoint, RequestId, Scheme};
+use crate::connection::{ConnInfo, RequestId, Scheme};
 use crate::error::Refusal;
 use crate::headers::{named_in_connection, variable};
 use crate::latin1;
 use crate::mount::Split;
 use crate::request::content_length;
-use crate::target::Target;
+use crate::target::{Authority, Target};
 
 /// What environ says that is not in the request's head.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +58,8 @@ impl Environ {
         let content_type = content_type(parts)?;
         let content_length = content_length(&parts.headers)?;
         let protocol = protocol(parts.version)?;
+        let public = public_host(facts.conn);
+        let authority = public.as_ref().or(target.authority.as_ref());
 
         environ.push("REQUEST_METHOD", method(&parts.method))?;
         environ.push("SCRIPT_NAME", split.script_name)?;
@@ -72,14 +74,17 @@ impl Environ {
         if let Some(length) = content_length {
             environ.push("CONTENT_LENGTH", length.to_string())?;
         }
-        environ.push("SERVER_NAME", server_name(target, facts))?;
-        environ.push("SERVER_PORT", server_port(target, facts.conn).to_string())?;
+        environ.push("SERVER_NAME", server_name(authority, facts))?;
+        let port = server_port(authority, facts.conn);
+        environ.push("SERVER_PORT", port.to_string())?;
         environ.push("SERVER_PROTOCOL", protocol)?;
         environ.push("SERVER_SOFTWARE", native(facts.server_software))?;
         environ.push("GATEWAY_INTERFACE", "CGI/1.1")?;
-        if let Endpoint::Tcp(peer) = facts.conn.remote {
-            environ.push("REMOTE_ADDR", peer.ip().to_canonical().to_string())?;
-            environ.push("REMOTE_PORT", peer.port().to_string())?;
+        if let Some(address) = facts.conn.remote.ip() {
+            environ.push("REMOTE_ADDR", address.to_string())?;
+        }
+        if let Some(port) = facts.conn.remote.port() {
+            environ.push("REMOTE_PORT", port.to_string())?;
         }
         environ.push("REQUEST_URI", target.uri.clone().into_owned())?;
         environ.push("RAW_URI", target.uri.clone().into_owned())?;
@@ -91,14 +96,18 @@ impl Environ {
         environ.push("wasm_gw.request_id", facts.request_id.as_str().to_owned())?;
         environ.push("wasm_gw.app", native(facts.app))?;
         environ.push("wasm_gw.mount", mount)?;
-        environ.push_fields(parts, target)?;
+        environ.push_fields(parts, authority)?;
         environ.push_extra(facts.extra)?;
         Ok(environ)
     }
 
     /// The `HTTP_*` variables.
-    fn push_fields(&mut self, parts: &request::Parts, target: &Target<'_>) -> Result<(), VarError> {
-        if let Some(authority) = &target.authority {
+    fn push_fields(
+        &mut self,
+        parts: &request::Parts,
+        authority: Option<&Authority<'_>>,
+    ) -> Result<(), VarError> {
+        if let Some(authority) = authority {
             self.push("HTTP_HOST", native(&authority.verbatim))?;
         }
         let hidden = named_in_connection(&parts.headers);
@@ -178,12 +187,16 @@ fn single_authorization(parts: &request::Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// The host that a trusted proxy has told. It goes before what the request says itself.
+fn public_host(conn: &ConnInfo) -> Option<Authority<'_>> {
+    let public = conn.public.as_ref()?;
+    Authority::parse(public.host.as_deref()?)
+}
+
 /// Never empty (S7): the host the client named, the configured name, or the address it
 /// reached us at.
-fn server_name(target: &Target<'_>, facts: &Facts<'_>) -> String {
-    let named = target
-        .authority
-        .as_ref()
+fn server_name(authority: Option<&Authority<'_>>, facts: &Facts<'_>) -> String {
+    let named = authority
         .map(|authority| authority.host.strip_suffix('.').unwrap_or(authority.host))
         .filter(|host| !host.is_empty());
     if let Some(host) = named {
@@ -192,23 +205,20 @@ fn server_name(target: &Target<'_>, facts: &Facts<'_>) -> String {
     if let Some(name) = facts.server_name.filter(|name| !name.is_empty()) {
         return native(name).into_owned();
     }
-    match facts.conn.local {
-        Endpoint::Tcp(local) => match local.ip().to_canonical() {
-            IpAddr::V4(address) => address.to_string(),
-            // RFC 3875 4.1.14; without brackets no URL could be rebuilt from it.
-            IpAddr::V6(address) => format!("[{address}]"),
-        },
-        Endpoint::Unix => "localhost".to_owned(),
+    match facts.conn.local.ip() {
+        Some(IpAddr::V4(address)) => address.to_string(),
+        // RFC 3875 4.1.14; without brackets no URL could be rebuilt from it.
+        Some(IpAddr::V6(address)) => format!("[{address}]"),
+        None => "localhost".to_owned(),
     }
 }
 
-/// The port of the socket, not what Host says it is; only a unix socket has none.
-fn server_port(target: &Target<'_>, conn: &ConnInfo) -> u16 {
-    match conn.local {
-        Endpoint::Tcp(local) => local.port(),
-        Endpoint::Unix => target
-            .authority
-            .as_ref()
+/// The port of the socket, not what Host says it is; but for a unix socket, which has none, and
+/// behind a proxy that tells the URL, which does not lead to our socket.
+fn server_port(authority: Option<&Authority<'_>>, conn: &ConnInfo) -> u16 {
+    match (conn.local.port(), &conn.public) {
+        (Some(port), None) => port,
+        (_, Some(_)) | (None, None) => authority
             .and_then(|authority| authority.port)
             .unwrap_or(conn.scheme.default_port()),
     }

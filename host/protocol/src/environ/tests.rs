@@ -7,7 +7,7 @@ mod changes;
 use http::{HeaderValue, Version, request};
 
 use super::*;
-use crate::connection::{ConnInfo, Endpoint, RequestId, Scheme};
+use crate::connection::{ConnInfo, Endpoint, PublicUrl, RequestId, Scheme};
 use crate::error::Refusal;
 use crate::mount::Mount;
 use crate::target::Target;
@@ -19,6 +19,7 @@ fn tcp(local: &str, remote: &str) -> ConnInfo {
         scheme: Scheme::Http,
         local: end(local),
         remote: end(remote),
+        public: None,
     }
 }
 
@@ -29,8 +30,7 @@ fn plain() -> ConnInfo {
 fn unix(scheme: Scheme) -> ConnInfo {
     ConnInfo {
         scheme,
-        local: Endpoint::Unix,
-        remote: Endpoint::Unix,
+        ..ConnInfo::unix()
     }
 }
 
@@ -257,6 +257,90 @@ fn r2_1_remote_addr_is_plain() {
     );
     check(tcp("[::1]:80", "[fe80::1%3]:9"), Some("fe80::1"), Some("9"));
     check(unix(Scheme::Http), None, None);
+}
+
+#[test]
+fn r2_6_a_client_of_a_proxy_has_the_address_that_it_told_and_perhaps_a_port() {
+    let check = |remote: Endpoint, address: Option<&str>, port: Option<&str>| {
+        let conn = ConnInfo { remote, ..plain() };
+        let site = Site {
+            conn,
+            ..Site::default()
+        };
+        let environ = get_with(&site, "/", &[]);
+        let found = (environ.get("REMOTE_ADDR"), environ.get("REMOTE_PORT"));
+        assert_eq!(found, (address, port));
+    };
+    let address = |text: &str| text.parse().expect("an address");
+    check(Endpoint::Ip(address("192.0.2.1")), Some("192.0.2.1"), None);
+    check(Endpoint::Ip(address("::1")), Some("::1"), None);
+    check(
+        Endpoint::Tcp((address("192.0.2.1"), 9).into()),
+        Some("192.0.2.1"),
+        Some("9"),
+    );
+    check(Endpoint::Unknown, None, None);
+}
+
+#[test]
+fn r2_6_name_port_and_host_are_those_of_the_public_url() {
+    let check = |conn: ConnInfo, told: Option<&str>, host: Option<&str>, expected: [&str; 3]| {
+        for scheme in [Scheme::Http, Scheme::Https] {
+            let public = PublicUrl {
+                host: told.map(Into::into),
+            };
+            let conn = ConnInfo {
+                scheme,
+                public: Some(public),
+                ..conn.clone()
+            };
+            let site = Site {
+                conn,
+                ..Site::default()
+            };
+            let fields: Vec<_> = host.iter().map(|host| ("Host", *host)).collect();
+            let parts = parts("GET", "/", Version::HTTP_10, &fields);
+            let environ = build_with(&site, &parts).expect("accepted");
+            let get = |name| environ.get(name).unwrap_or("none");
+            let default = scheme.default_port().to_string();
+            let port = match get("SERVER_PORT") {
+                port if port == default => "default",
+                port => port,
+            };
+            let found = [get("SERVER_NAME"), port, get("HTTP_HOST")];
+            assert_eq!(found, expected, "{told:?} {host:?}");
+        }
+    };
+    check(
+        plain(),
+        Some("A.example:8443"),
+        Some("inner:1"),
+        ["a.example", "8443", "A.example:8443"],
+    );
+    check(
+        plain(),
+        Some("a.example."),
+        None,
+        ["a.example", "default", "a.example."],
+    );
+    check(plain(), Some("[::1]:9"), None, ["[::1]", "9", "[::1]:9"]);
+    // The scheme alone is told: Host is the public one.
+    check(
+        plain(),
+        None,
+        Some("b.example:9"),
+        ["b.example", "9", "b.example:9"],
+    );
+    check(
+        plain(),
+        None,
+        Some("b.example"),
+        ["b.example", "default", "b.example"],
+    );
+    check(plain(), None, None, ["127.0.0.1", "default", "none"]);
+    let unix = || unix(Scheme::Http);
+    check(unix(), Some("a:9"), Some("b:8"), ["a", "9", "a:9"]);
+    check(unix(), None, Some("b:8"), ["b", "8", "b:8"]);
 }
 
 #[test]

@@ -42,12 +42,13 @@ pub const VARIABLES: &[Variable] = &[
     ),
     always(
         "SERVER_NAME",
-        "the host of the target or of Host, lower-case, without port and final dot, IPv6 in \
-         brackets; else the configured name, else the local address",
+        "the host that a trusted proxy tells, else of the target or of Host, lower-case, without port \
+         and final dot, IPv6 in brackets; else the configured name, else the local address",
     ),
     always(
         "SERVER_PORT",
-        "the local port; on a unix socket that of Host, else 80 or 443",
+        "the local port; on a unix socket, and where a trusted proxy tells the scheme or the host, \
+         that of the host, else 80 or 443",
     ),
     always("SERVER_PROTOCOL", "`HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0`"),
     always("SERVER_SOFTWARE", "`wasm-gw/` and the version"),
@@ -55,12 +56,12 @@ pub const VARIABLES: &[Variable] = &[
     when(
         "REMOTE_ADDR",
         "the client's IP address, without brackets and zone",
-        "the client came over TCP",
+        "the client came over TCP, or a trusted proxy tells its address",
     ),
     when(
         "REMOTE_PORT",
         "the client's port",
-        "the client came over TCP",
+        "the client came over TCP, or a trusted proxy tells its port too",
     ),
     always("REQUEST_URI", "the request target as sent, not decoded"),
     always("RAW_URI", "the same as REQUEST_URI"),
@@ -78,7 +79,8 @@ pub const VARIABLES: &[Variable] = &[
     ),
     when(
         "HTTP_HOST",
-        "the authority of an absolute-form target, else Host, as sent",
+        "the host that a trusted proxy tells, else the authority of an absolute-form target, else \
+         Host, as sent",
         "the request has one: always, but for HTTP/1.0",
     ),
     when(

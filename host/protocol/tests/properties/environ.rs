@@ -107,6 +107,7 @@ fn connection() -> impl Strategy<Value = ConnInfo> {
         scheme,
         local,
         remote,
+        public: None,
     })
 }
 
