@@ -33,6 +33,7 @@
 //! - `middleware_examples`: names, passwords and gzip by the examples.
 //! - `middleware`: middleware composed with applications, rule by rule.
 //! - `mounts`: which app a path reaches, and its URL as the app sees it.
+//! - `proxy`: what trusted proxies say of a client, and what nobody else can.
 //! - `recorder`: what middleware learns of a wrapped application's `start-response`.
 //! - `reload`: new versions of a component while requests are under way.
 //! - `response_framing`: how a response is framed for its client, and how a transfer breaks off.
@@ -82,6 +83,7 @@ mod loading;
 mod middleware;
 mod middleware_examples;
 mod mounts;
+mod proxy;
 mod recorder;
 mod reload;
 mod response_framing;

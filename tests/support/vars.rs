@@ -30,6 +30,22 @@ impl Vars {
         self.0.get(name).map(String::as_str)
     }
 
+    /// What it says of the client and of what that asked for: all that a proxy has a say in.
+    pub fn of_the_client(&self) -> Vec<(&'static str, String)> {
+        [
+            "REMOTE_ADDR",
+            "REMOTE_PORT",
+            "wsgi.url_scheme",
+            "HTTPS",
+            "SERVER_NAME",
+            "SERVER_PORT",
+            "HTTP_HOST",
+        ]
+        .into_iter()
+        .filter_map(|name| Some((name, self.get(name)?.to_owned())))
+        .collect()
+    }
+
     /// The variables that came from header fields, without HTTP_HOST.
     pub fn fields(&self) -> Vec<(&str, &str)> {
         let fields = self

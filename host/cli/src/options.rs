@@ -1,11 +1,14 @@
 //! The options of `serve`: one struct for the command line and for `wasm-gw.toml`, so that each flag
 //! has a key and neither can be forgotten. What is given on the command line wins.
 
+use std::fmt::Display;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use wasm_gw_protocol::TrustedProxy;
 use wasm_gw_runtime::DirGrant;
 
 use crate::usage::Usage;
@@ -60,7 +63,7 @@ pub(crate) struct ServeOptions {
 
     /// A folder that the guest may use under another name; repeat it. It gets no others
     #[arg(long, value_name = "HOST::GUEST[:ro]", help_heading = "Grants")]
-    #[serde(deserialize_with = "dirs")]
+    #[serde(deserialize_with = "parsed")]
     #[schemars(with = "values::OneOrMany")]
     pub(crate) dir: Vec<DirGrant>,
 
@@ -162,6 +165,12 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "TIME", help_heading = "Limits of a client")]
     pub(crate) write_timeout: Option<Span>,
 
+    /// Whom to believe who its client is: a network, an address, or unix; repeat it [default: nobody]
+    #[arg(long, value_name = "CIDR", help_heading = "Behind a proxy")]
+    #[serde(deserialize_with = "parsed")]
+    #[schemars(with = "values::OneOrMany")]
+    pub(crate) trusted_proxy: Vec<TrustedProxy>,
+
     /// Time for requests in flight when the server is told to stop [default: 30s]
     #[arg(long, value_name = "TIME")]
     pub(crate) graceful_timeout: Option<Span>,
@@ -247,7 +256,12 @@ pub(crate) enum Reset {
     Overwrite,
 }
 
-fn dirs<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<DirGrant>, D::Error> {
+/// A list of what the command line would take one by one.
+fn parsed<'de, D, T>(from: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
     values::one_or_many(from)?
         .iter()
         .map(|text| text.parse().map_err(serde::de::Error::custom))
@@ -307,6 +321,7 @@ impl ServeOptions {
             keep_alive_timeout: self.keep_alive_timeout.or(file.keep_alive_timeout),
             body_timeout: self.body_timeout.or(file.body_timeout),
             write_timeout: self.write_timeout.or(file.write_timeout),
+            trusted_proxy: list(self.trusted_proxy, file.trusted_proxy),
             graceful_timeout: self.graceful_timeout.or(file.graceful_timeout),
             server_name: self.server_name.or(file.server_name),
             no_server_header: self.no_server_header || file.no_server_header,

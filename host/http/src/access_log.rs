@@ -35,7 +35,8 @@ pub enum AccessLogFormat {
     Combined,
     /// A JSON object a line: `time`, `remote`, `method`, `target`, `protocol`, `status`, `bytes`,
     /// `referer`, `user_agent`, `request_id`, `wall_ms`, `cpu_ms`, `aborted`; `null` for what is
-    /// not known.
+    /// not known. Where a trusted proxy has told who the client is, `remote` is the client, and
+    /// `peer` behind it the proxy.
     /// Bytes beyond ASCII appear as the code point of the same number.
     Json,
 }
@@ -90,6 +91,8 @@ impl fmt::Debug for AccessLog {
 /// One request, as a line tells it.
 pub(crate) struct Line<'a> {
     pub(crate) remote: &'a Endpoint,
+    /// The proxy that has told so.
+    pub(crate) peer: Option<&'a Endpoint>,
     /// `None` where the head was refused before it was understood.
     pub(crate) method: Option<&'a [u8]>,
     pub(crate) target: Target<'a>,
@@ -308,7 +311,7 @@ fn combined(out: &mut String, date: &str, line: &Line<'_>) {
     let (day, month, year, time) = parts(date);
     let version = version(line.version);
     // Writing to a String cannot fail, here and below.
-    remote(out, line.remote);
+    let _ = write!(out, "{}", line.remote);
     let _ = write!(out, " - - [{day}/{month}/{year}:{time} +0000] \"");
     let mut escape = Escape::new(out, Style::Hex);
     escape.bytes(line.method.unwrap_or(b"-"), FIELD_CAP);
@@ -342,10 +345,18 @@ fn json(out: &mut String, date: &str, millis: u32, line: &Line<'_>) {
     let month = MONTHS.find(month).map_or(0, |at| at / 3 + 1);
     let _ = write!(
         out,
-        "{{\"time\":\"{year}-{month:02}-{day}T{time}.{millis:03}Z\",\"remote\":\""
+        "{{\"time\":\"{year}-{month:02}-{day}T{time}.{millis:03}Z\""
     );
-    remote(out, line.remote);
-    out.push('"');
+    let end = |out: &mut String, name: &str, end: &Endpoint| {
+        let _ = match end {
+            Endpoint::Unknown => write!(out, ",\"{name}\":null"),
+            known => write!(out, ",\"{name}\":\"{known}\""),
+        };
+    };
+    end(out, "remote", line.remote);
+    if let Some(peer) = line.peer {
+        end(out, "peer", peer);
+    }
     let field = |out: &mut String, name: &str, value: Option<&[u8]>| {
         let _ = write!(out, ",\"{name}\":");
         match value {
@@ -383,11 +394,6 @@ fn json(out: &mut String, date: &str, millis: u32, line: &Line<'_>) {
         Millis(line.cpu),
         line.aborted
     );
-}
-
-/// The client's address without its port; an IPv4 client of an IPv6 socket is an IPv4 client.
-fn remote(out: &mut String, remote: &Endpoint) {
-    let _ = write!(out, "{remote}");
 }
 
 fn version(version: Option<Version>) -> &'static str {

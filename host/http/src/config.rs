@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use wasm_gw_protocol::HeadLimits;
+use wasm_gw_protocol::{HeadLimits, TrustedProxies};
 
 use crate::access_log::AccessLog;
 
@@ -49,6 +49,9 @@ pub struct HttpConfig {
     /// Connections from one address at once, or from one IPv6 network of 64 bits; further ones are closed
     /// as soon as they are accepted. Unix sockets have no address. `None` is a quarter of all.
     pub max_connections_per_address: Option<usize>,
+    /// Whom to believe what Forwarded, X-Forwarded-* and X-Request-ID say (protocol 2.6). Nobody by
+    /// default.
+    pub trusted_proxies: TrustedProxies,
     /// Where one line a request goes, if anywhere.
     pub access_log: Option<AccessLog>,
 }
@@ -67,6 +70,7 @@ impl Default for HttpConfig {
             graceful_timeout: Duration::from_secs(30),
             max_connections: None,
             max_connections_per_address: None,
+            trusted_proxies: TrustedProxies::default(),
             access_log: None,
         }
     }

@@ -12,16 +12,19 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode, Uri, Version, header, request};
 use tokio::time::Instant;
-use wasm_gw_protocol::{ConnInfo, CpuTime, RequestId};
+use wasm_gw_protocol::{ConnInfo, CpuTime, Endpoint, Refusal, RequestId};
 
 use crate::access_log::{Line, Log, Target};
 use crate::config::HttpConfig;
+use crate::origin::Origin;
 use crate::request_line::RequestLine;
 
 /// State of one connection, shared by everything that works on it.
 pub(crate) struct Connection {
     pub(crate) config: Arc<HttpConfig>,
     pub(crate) info: ConnInfo,
+    /// Whether what fields say of a client is the word of a trusted proxy.
+    trusted: bool,
     pub(crate) log: Option<Log>,
     /// Body bytes of the current answer handed to hyper; apart, since every block adds to it.
     sent: AtomicU64,
@@ -149,6 +152,8 @@ struct Current {
 }
 
 struct Told {
+    /// The client, where the connection is a proxy's.
+    client: Option<Endpoint>,
     method: Method,
     uri: Uri,
     version: Version,
@@ -197,13 +202,14 @@ pub(crate) struct Broken {
 impl Connection {
     pub(crate) fn new(
         config: Arc<HttpConfig>,
-        info: ConnInfo,
+        origin: Origin,
         log: Option<Log>,
         busy: Busy,
     ) -> Arc<Self> {
         Arc::new(Connection {
             config,
-            info,
+            info: origin.info,
+            trusted: origin.trusted,
             log,
             sent: AtomicU64::new(0),
             unwritten: AtomicUsize::new(0),
@@ -339,15 +345,35 @@ impl Connection {
 
     // ---- told by the service ----
 
-    /// A request has been read; returns its number.
+    /// The request id that a trusted proxy has given, if one has.
+    pub(crate) fn told_id(&self, headers: &HeaderMap) -> Option<RequestId> {
+        if self.trusted {
+            RequestId::told(headers)
+        } else {
+            None
+        }
+    }
+
+    /// The client's own connection, if a trusted proxy tells of it.
+    pub(crate) fn told_info(&self, headers: &HeaderMap) -> Result<Option<ConnInfo>, Refusal> {
+        if self.trusted {
+            self.config.trusted_proxies.believe(&self.info, headers)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// A request has been read; returns its number. `client` is who sent it, if a proxy told.
     pub(crate) fn begin(
         &self,
         parts: &request::Parts,
+        client: Option<&Endpoint>,
         id: &RequestId,
         cpu: &CpuTime,
         has_body: bool,
     ) -> u64 {
         let told = self.log.is_some().then(|| Told {
+            client: client.cloned(),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             version: parts.version,
@@ -603,6 +629,7 @@ impl Connection {
         if let Some(log) = &self.log {
             log.write(&Line {
                 remote: &self.info.remote,
+                peer: None,
                 method: line.method,
                 target: line.target.map_or(Target::Unknown, Target::Raw),
                 version: None,
@@ -637,8 +664,11 @@ impl Connection {
         let status = current.status.unwrap_or_else(|| {
             StatusCode::from_u16(CLIENT_CLOSED).unwrap_or(StatusCode::BAD_REQUEST)
         });
+        let remote = told.client.as_ref().unwrap_or(&self.info.remote);
+        let between = told.client.is_some().then_some(&self.info.remote);
         log.write(&Line {
-            remote: &self.info.remote,
+            remote,
+            peer: between,
             method: Some(told.method.as_str().as_bytes()),
             target: Target::Uri(&told.uri),
             version: Some(told.version),

@@ -5,6 +5,9 @@
 //! around it: times, limits, refusals with a page and a log line, ends of connections that lose
 //! nothing, and notice of clients that have left.
 //!
+//! Proxies that are trusted ([`HttpConfig::trusted_proxies`]) may say who their client is; nobody
+//! else.
+//!
 //! A service gets a [`RequestBody`], and [`ConnInfo`](wasm_gw_protocol::ConnInfo),
 //! [`RequestId`](wasm_gw_protocol::RequestId) and [`CpuTime`](wasm_gw_protocol::CpuTime) among the
 //! extensions; what it adds to the last one is in the access log. When the client goes away,
@@ -52,6 +55,8 @@ mod crowd;
 
 mod stream;
 
+mod origin;
+
 mod connection;
 
 mod exchange;
@@ -97,6 +102,7 @@ pub use crate::shutdown::{Drained, Ending};
 use crate::crowd::{Counted, Crowd, Place};
 use crate::exchange::{Busy, Connection};
 use crate::listener::{Accepted, Bound, Listeners};
+use crate::origin::Origin;
 use crate::shutdown::Drain;
 
 /// Any error of a response body.
@@ -219,7 +225,9 @@ impl Server {
         let busy = Busy::default();
         let start = |accepted: Accepted, mut counted: Counted, place: Option<Place>| {
             let (socket, info) = accepted;
-            let connection = Connection::new(Arc::clone(&config), info, log.clone(), busy.clone());
+            let origin = Origin::plain(info, &config);
+            let connection =
+                Connection::new(Arc::clone(&config), origin, log.clone(), busy.clone());
             counted.is(&connection);
             let serving = connection::serve(
                 socket,

@@ -319,6 +319,7 @@ mod tests {
 
     use super::*;
     use crate::config::HttpConfig;
+    use crate::origin::Origin;
 
     /// Blocks that are all ready.
     struct Blocks(VecDeque<Bytes>);
@@ -346,16 +347,17 @@ mod tests {
 
     /// What hyper gets between two flushes, as sizes of pieces.
     fn between_flushes(blocks: &[usize]) -> Vec<Vec<usize>> {
-        let info = ConnInfo::unix();
+        let config = HttpConfig::default();
+        let origin = Origin::plain(ConnInfo::unix(), &config);
         let connection = Connection::new(
-            Arc::new(HttpConfig::default()),
-            info,
+            Arc::new(config),
+            origin,
             None,
             crate::exchange::Busy::default(),
         );
         let (request, ()) = http::Request::new(()).into_parts();
         let id = RequestId::from_bits(1);
-        connection.begin(&request, &id, &CpuTime::default(), false);
+        connection.begin(&request, None, &id, &CpuTime::default(), false);
         connection.answered(StatusCode::OK, false);
 
         let blocks = blocks.iter().map(|&size| Bytes::from(vec![b'x'; size]));

@@ -55,28 +55,36 @@ where
     fn call(&self, request: Request<Incoming>) -> Answering<S> {
         let connection = &self.connection;
         let (mut parts, incoming) = request.into_parts();
-        let id = new_request_id();
+        let told = connection.told_id(&parts.headers);
+        let id = told.unwrap_or_else(new_request_id);
+        let info = connection.told_info(&parts.headers);
         let cpu = CpuTime::default();
         let has_body = !incoming.is_end_stream();
-        let number = connection.begin(&parts, &id, &cpu, has_body);
+        let client = info.as_ref().ok().and_then(Option::as_ref);
+        let client = client.map(|info| &info.remote);
+        let number = connection.begin(&parts, client, &id, &cpu, has_body);
         let asked = Asked::new(&parts.method, parts.version, Wishes::of(&parts.headers));
 
-        let step = match limits::check(&parts, incoming.size_hint().exact(), &connection.config) {
+        let checked = limits::check(&parts, incoming.size_hint().exact(), &connection.config);
+        let broken = |refusal: &Refusal| refusal.status == StatusCode::BAD_REQUEST;
+        // Where a body or a broken head makes it doubtful what follows, nothing follows. What fields
+        // say of a client does not: a proxy has others who come by the same connection.
+        let close = has_body || checked.as_ref().is_err_and(broken);
+        let step = match checked.and(info) {
             Err(refusal) => {
-                // Where a body or a broken head makes it doubtful what follows, nothing follows.
-                let close = has_body || refusal.status == StatusCode::BAD_REQUEST;
                 let json = wants_json(&parts.headers);
                 let response = refusal::response(&refusal, &id, json, close);
                 Step::Refused {
                     response: Some(response),
                 }
             }
-            Ok(()) => {
+            Ok(info) => {
                 // hyper's handle for an upgrade; no service may take the connection over.
                 if !parts.extensions.is_empty() {
                     parts.extensions.clear();
                 }
-                parts.extensions.insert(connection.info.clone());
+                let info = info.unwrap_or_else(|| connection.info.clone());
+                parts.extensions.insert(info);
                 parts.extensions.insert(id.clone());
                 parts.extensions.insert(cpu);
                 let body = if has_body {

@@ -17,7 +17,7 @@ pub(super) fn announce(
     format: LogFormat,
 ) {
     match format {
-        LogFormat::Json => printer::json_line(&as_json(places, runtime, apps)),
+        LogFormat::Json => printer::json_line(&as_json(options, places, runtime, apps)),
         LogFormat::Combined => printer::lines(&as_text(options, places, runtime, apps)),
     }
 }
@@ -81,6 +81,17 @@ fn as_text(
         "  memory   {total} for all instances; {}",
         runtime.allocator()
     ));
+    let trusted: Vec<String> = options
+        .trusted_proxy
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    if !trusted.is_empty() {
+        lines.push(format!(
+            "  proxies  {} may say who their clients are",
+            trusted.join(", ")
+        ));
+    }
     for address in &places.apps {
         lines.push(format!("  listens  {address}"));
     }
@@ -111,7 +122,12 @@ fn shown(mount: &Mount) -> &str {
     }
 }
 
-fn as_json(places: &Places, runtime: &Runtime, apps: &[App]) -> serde_json::Value {
+fn as_json(
+    options: &ServeOptions,
+    places: &Places,
+    runtime: &Runtime,
+    apps: &[App],
+) -> serde_json::Value {
     let apps: Vec<serde_json::Value> = apps
         .iter()
         .map(|app| {
@@ -157,6 +173,7 @@ fn as_json(places: &Places, runtime: &Runtime, apps: &[App]) -> serde_json::Valu
         "target": "wasm_gw",
         "message": "serving",
         "version": SERVER_SOFTWARE,
+        "trusted_proxies": options.trusted_proxy.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "listens": places.apps,
         "status": places.status,
         "allocator": runtime.allocator().to_string(),

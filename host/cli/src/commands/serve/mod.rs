@@ -358,6 +358,7 @@ fn http(options: &ServeOptions, log: &Reopen) -> anyhow::Result<HttpConfig> {
         graceful_timeout: time(options.graceful_timeout, default.graceful_timeout),
         max_connections: options.max_connections,
         max_connections_per_address: options.max_connections_per_address,
+        trusted_proxies: options.trusted_proxy.iter().copied().collect(),
         access_log: Some(AccessLog::new(
             match options.log_format.unwrap_or_default() {
                 LogFormat::Combined => AccessLogFormat::Combined,

@@ -1,0 +1,27 @@
+//! Where a connection comes from, and whether that is somebody to believe.
+//!
+//! It is known before the first request. What a request's own fields say of its client comes on top, and
+//! is the rules' business (`wasm_gw_protocol`).
+
+use wasm_gw_protocol::ConnInfo;
+
+use crate::config::HttpConfig;
+
+/// Where a connection comes from.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// The connection.
+    pub(crate) info: ConnInfo,
+    /// Whether the client is a trusted proxy itself, so that fields of its requests count.
+    pub(crate) trusted: bool,
+}
+
+impl Origin {
+    /// That of a connection of which nobody says anything.
+    pub(crate) fn plain(info: ConnInfo, config: &HttpConfig) -> Self {
+        Origin {
+            trusted: config.trusted_proxies.trusts(&info.remote),
+            info,
+        }
+    }
+}
