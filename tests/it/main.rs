@@ -34,6 +34,7 @@
 //! - `middleware`: middleware composed with applications, rule by rule.
 //! - `mounts`: which app a path reaches, and its URL as the app sees it.
 //! - `proxy`: what trusted proxies say of a client, and what nobody else can.
+//! - `proxy_protocol`: connections that begin with a header of it, and those that do not.
 //! - `recorder`: what middleware learns of a wrapped application's `start-response`.
 //! - `reload`: new versions of a component while requests are under way.
 //! - `response_framing`: how a response is framed for its client, and how a transfer breaks off.
@@ -84,6 +85,7 @@ mod middleware;
 mod middleware_examples;
 mod mounts;
 mod proxy;
+mod proxy_protocol;
 mod recorder;
 mod reload;
 mod response_framing;

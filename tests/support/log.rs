@@ -34,12 +34,13 @@ pub fn keep() {
 
 /// All lines that carry this request id.
 pub fn of(request_id: &str) -> Vec<Line> {
-    let of_request = |line: &&Line| {
-        line.fields
-            .get("request_id")
-            .is_some_and(|id| id == request_id)
-    };
-    lines().iter().filter(of_request).cloned().collect()
+    with("request_id", request_id)
+}
+
+/// All lines of which this field has this value.
+pub fn with(field: &str, value: &str) -> Vec<Line> {
+    let has = |line: &&Line| line.fields.get(field).is_some_and(|found| found == value);
+    lines().iter().filter(has).cloned().collect()
 }
 
 /// The messages that a guest of this request wrote to a stream (`stdout`, `stderr`, `wsgi.errors`).

@@ -171,6 +171,10 @@ pub(crate) struct ServeOptions {
     #[schemars(with = "values::OneOrMany")]
     pub(crate) trusted_proxy: Vec<TrustedProxy>,
 
+    /// Each connection begins with a PROXY header, from a trusted proxy
+    #[arg(long, help_heading = "Behind a proxy")]
+    pub(crate) proxy_protocol: bool,
+
     /// Time for requests in flight when the server is told to stop [default: 30s]
     #[arg(long, value_name = "TIME")]
     pub(crate) graceful_timeout: Option<Span>,
@@ -322,6 +326,7 @@ impl ServeOptions {
             body_timeout: self.body_timeout.or(file.body_timeout),
             write_timeout: self.write_timeout.or(file.write_timeout),
             trusted_proxy: list(self.trusted_proxy, file.trusted_proxy),
+            proxy_protocol: self.proxy_protocol || file.proxy_protocol,
             graceful_timeout: self.graceful_timeout.or(file.graceful_timeout),
             server_name: self.server_name.or(file.server_name),
             no_server_header: self.no_server_header || file.no_server_header,
@@ -399,10 +404,41 @@ impl ServeOptions {
                 "concurrency can be at most {MOST_INSTANCES}: there is address space for no more instances"
             )));
         }
+        self.check_proxies()?;
         match self.server_name.as_deref() {
             Some(name) if name.is_empty() || name.contains(['/', '@', ',', ' ']) => Err(Usage::of(
                 format!("server-name `{name}` is no name of a host: write example.com"),
             )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a PROXY protocol that nobody could speak.
+    fn check_proxies(&self) -> Result<(), Usage> {
+        if !self.proxy_protocol {
+            return Ok(());
+        }
+        if self.trusted_proxy.is_empty() {
+            return Err(Usage::of(
+                "proxy-protocol needs a trusted-proxy: its header is believed of nobody else; say \
+                 trusted-proxy 10.0.0.7, or whatever the proxy's address or network is",
+            ));
+        }
+        // Nothing said is TCP.
+        let is_unix = |address: &&String| address.starts_with("unix:");
+        let trusts_unix = self.trusted_proxy.iter().any(TrustedProxy::is_unix);
+        let trusts_network = !self.trusted_proxy.iter().all(TrustedProxy::is_unix);
+        let listens_on_tcp = self.listen.is_empty() || self.listen.iter().any(|a| !is_unix(&a));
+        if listens_on_tcp && !trusts_network {
+            return Err(Usage::of(
+                "with proxy-protocol, nobody could connect over TCP: trusted-proxy has no network; \
+                 add the proxy's, or listen on unix: only",
+            ));
+        }
+        match self.listen.iter().find(is_unix) {
+            Some(address) if !trusts_unix => Err(Usage::of(format!(
+                "with proxy-protocol, nobody could connect to {address}: add trusted-proxy unix"
+            ))),
             _ => Ok(()),
         }
     }
@@ -435,6 +471,42 @@ mod tests {
         assert_eq!(options.reuse_requests, None);
         options.check().unwrap();
         assert_eq!(given(None).over(file()).reuse_requests, Some(100));
+    }
+
+    #[test]
+    fn a_proxy_protocol_that_nobody_could_speak_is_refused() {
+        let check = |listen: &[&str], trusted: &[&str], wrong: Option<&str>| {
+            let options = ServeOptions {
+                listen: listen.iter().map(|&address| address.to_owned()).collect(),
+                trusted_proxy: trusted.iter().map(|text| text.parse().unwrap()).collect(),
+                proxy_protocol: true,
+                ..ServeOptions::default()
+            };
+            let found = options.check().map_err(|error| error.to_string());
+            match (found, wrong) {
+                (Ok(()), None) => {}
+                (Err(error), Some(part)) if error.contains(part) => {}
+                (found, _) => panic!("{listen:?} {trusted:?}: {found:?}"),
+            }
+        };
+        let (tcp, unix) = ("0.0.0.0:80", "unix:/run/a.sock");
+        check(&[], &[], Some("needs a trusted-proxy"));
+        check(&[], &["10.0.0.7"], None);
+        check(&[tcp], &["10.0.0.0/8", "fd00::/8"], None);
+        check(&[], &["unix"], Some("nobody could connect over TCP"));
+        check(
+            &[tcp, unix],
+            &["unix"],
+            Some("nobody could connect over TCP"),
+        );
+        check(
+            &[unix],
+            &["10.0.0.7"],
+            Some("nobody could connect to unix:/run/a.sock"),
+        );
+        check(&[tcp, unix], &["10.0.0.7"], Some("add trusted-proxy unix"));
+        check(&[unix], &["unix"], None);
+        check(&[tcp, unix], &["unix", "10.0.0.7"], None);
     }
 
     #[test]

@@ -52,6 +52,9 @@ pub struct HttpConfig {
     /// Whom to believe what Forwarded, X-Forwarded-* and X-Request-ID say (protocol 2.6). Nobody by
     /// default.
     pub trusted_proxies: TrustedProxies,
+    /// Whether each connection begins with a header of the PROXY protocol, version 1 or 2. It is
+    /// believed of trusted proxies, and required of them; connections of others are closed.
+    pub proxy_protocol: bool,
     /// Where one line a request goes, if anywhere.
     pub access_log: Option<AccessLog>,
 }
@@ -71,6 +74,7 @@ impl Default for HttpConfig {
             max_connections: None,
             max_connections_per_address: None,
             trusted_proxies: TrustedProxies::default(),
+            proxy_protocol: false,
             access_log: None,
         }
     }

@@ -61,10 +61,11 @@ enum End {
     Cut,
 }
 
-/// Serves one connection until it is closed.
+/// Serves one connection until it is closed. `ahead` was read of it already.
 pub(crate) async fn serve<S, B>(
     socket: Socket,
     connection: Arc<Connection>,
+    ahead: Vec<u8>,
     protocol: Arc<http1::Builder>,
     service: S,
     mut stages: Stages,
@@ -79,14 +80,14 @@ pub(crate) async fn serve<S, B>(
         socket: &socket,
         connection: &connection,
     };
-    let stream = || Stream::new(Arc::clone(&socket), Arc::clone(&connection));
+    let stream = |ahead| Stream::new(Arc::clone(&socket), Arc::clone(&connection), ahead);
     let service = Exchanges::new(service, Arc::clone(&connection));
 
     let mut left = pin!(socket.left());
     let mut timer = pin!(sleep_until(
         Instant::now() + connection.config.header_timeout
     ));
-    let mut http = protocol.serve_connection(stream(), service);
+    let mut http = protocol.serve_connection(stream(ahead), service);
     loop {
         let end = std::future::poll_fn(|cx| {
             loop {
@@ -136,7 +137,7 @@ pub(crate) async fn serve<S, B>(
                 if !nap(&socket, &connection, &mut stages).await {
                     return;
                 }
-                http = protocol.serve_connection(stream(), parts.service);
+                http = protocol.serve_connection(stream(Vec::new()), parts.service);
             }
             End::Expired(Expiry::Head) => {
                 let head = http.into_parts().read_buf;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use wasm_gw_protocol::Endpoint;
+use wasm_gw_protocol::{Endpoint, TrustedProxies};
 
 use crate::config::HttpConfig;
 use crate::exchange::Connection;
@@ -41,7 +41,6 @@ struct Source(IpAddr);
 impl Source {
     fn of(remote: &Endpoint) -> Option<Self> {
         match remote {
-            Endpoint::Unix => None,
             Endpoint::Tcp(address) => Some(Self(match address.ip().to_canonical() {
                 IpAddr::V6(address) => {
                     let network = address.to_bits() >> 64 << 64;
@@ -49,6 +48,8 @@ impl Source {
                 }
                 address => address,
             })),
+            // The peer of a connection has both or neither.
+            Endpoint::Unix | Endpoint::Ip(_) | Endpoint::Unknown => None,
         }
     }
 }
@@ -59,6 +60,8 @@ pub(crate) struct Crowd(Arc<Shared>);
 
 struct Shared {
     places: Arc<Semaphore>,
+    /// Whose connections are those of many clients.
+    trusted: TrustedProxies,
     most: usize,
     most_of_one: usize,
     state: Mutex<State>,
@@ -93,6 +96,7 @@ impl Crowd {
             .unwrap_or((most / SHARE).max(1));
         Self(Arc::new(Shared {
             places: Arc::new(Semaphore::new(most)),
+            trusted: config.trusted_proxies.clone(),
             most,
             most_of_one,
             state: Mutex::default(),
@@ -105,7 +109,7 @@ impl Crowd {
 
     /// Counts one more connection from there, unless there are too many of them: it is to be closed then.
     pub(crate) fn admit(&self, remote: &Endpoint) -> Option<Counted> {
-        let source = Source::of(remote);
+        let source = Source::of(remote).filter(|_| !self.0.trusted.trusts(remote));
         if let Some(source) = source {
             let mut state = self.lock();
             let count = state.sources.entry(source).or_default();
@@ -269,5 +273,19 @@ mod tests {
         assert!(crowd.admit(&from(1)).is_none());
         drop((second, third));
         assert!(crowd.lock().sources.is_empty());
+    }
+
+    #[test]
+    fn a_trusted_proxy_has_as_many_as_there_are() {
+        let crowd = Crowd::new(&HttpConfig {
+            max_connections_per_address: Some(1),
+            trusted_proxies: ["192.0.2.0/24".parse().unwrap()].into_iter().collect(),
+            ..HttpConfig::default()
+        });
+        let from = |address: [u8; 4]| Endpoint::Tcp((address, 1).into());
+        let all: Vec<_> = (0..5).map(|_| crowd.admit(&from([192, 0, 2, 7]))).collect();
+        assert!(all.iter().all(Option::is_some));
+        let _one = crowd.admit(&from([192, 0, 3, 7])).unwrap();
+        assert!(crowd.admit(&from([192, 0, 3, 7])).is_none());
     }
 }

@@ -23,6 +23,8 @@ use crate::request_line::RequestLine;
 pub(crate) struct Connection {
     pub(crate) config: Arc<HttpConfig>,
     pub(crate) info: ConnInfo,
+    /// Who the socket belongs to, where that is not the client of `info`.
+    peer: Option<Endpoint>,
     /// Whether what fields say of a client is the word of a trusted proxy.
     trusted: bool,
     pub(crate) log: Option<Log>,
@@ -209,6 +211,7 @@ impl Connection {
         Arc::new(Connection {
             config,
             info: origin.info,
+            peer: origin.peer,
             trusted: origin.trusted,
             log,
             sent: AtomicU64::new(0),
@@ -629,7 +632,7 @@ impl Connection {
         if let Some(log) = &self.log {
             log.write(&Line {
                 remote: &self.info.remote,
-                peer: None,
+                peer: self.peer.as_ref(),
                 method: line.method,
                 target: line.target.map_or(Target::Unknown, Target::Raw),
                 version: None,
@@ -668,7 +671,7 @@ impl Connection {
         let between = told.client.is_some().then_some(&self.info.remote);
         log.write(&Line {
             remote,
-            peer: between,
+            peer: self.peer.as_ref().or(between),
             method: Some(told.method.as_str().as_bytes()),
             target: Target::Uri(&told.uri),
             version: Some(told.version),

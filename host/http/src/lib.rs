@@ -5,8 +5,8 @@
 //! around it: times, limits, refusals with a page and a log line, ends of connections that lose
 //! nothing, and notice of clients that have left.
 //!
-//! Proxies that are trusted ([`HttpConfig::trusted_proxies`]) may say who their client is; nobody
-//! else.
+//! Proxies that are trusted ([`HttpConfig::trusted_proxies`]) may say who their client is, in fields
+//! or by the PROXY protocol; nobody else.
 //!
 //! A service gets a [`RequestBody`], and [`ConnInfo`](wasm_gw_protocol::ConnInfo),
 //! [`RequestId`](wasm_gw_protocol::RequestId) and [`CpuTime`](wasm_gw_protocol::CpuTime) among the
@@ -56,6 +56,8 @@ mod crowd;
 mod stream;
 
 mod origin;
+
+mod proxy_protocol;
 
 mod connection;
 
@@ -125,7 +127,8 @@ impl Server {
     /// # Errors
     ///
     /// An address is in use, not this machine's or not allowed; the text says which. A file that
-    /// is in the way of a unix socket and is none. No address at all.
+    /// is in the way of a unix socket and is none. No address at all. The PROXY protocol without a
+    /// trusted proxy, since then every connection would be refused.
     pub fn bind(addresses: &[Address], config: HttpConfig) -> io::Result<Server> {
         if addresses.is_empty() {
             return Err(io::Error::new(
@@ -157,6 +160,12 @@ impl Server {
     }
 
     fn of(bound: Vec<Bound>, config: HttpConfig) -> io::Result<Server> {
+        if config.proxy_protocol && config.trusted_proxies.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the PROXY protocol needs a trusted proxy: nobody else's header is believed",
+            ));
+        }
         let addresses = bound
             .iter()
             .map(Bound::address)
@@ -223,24 +232,30 @@ impl Server {
         let config = Arc::new(config);
         let drain = Drain::new();
         let busy = Busy::default();
-        let start = |accepted: Accepted, mut counted: Counted, place: Option<Place>| {
+        let start = |accepted: Accepted, mut counted: Counted, place: Option<Place>, is_last| {
             let (socket, info) = accepted;
-            let origin = Origin::plain(info, &config);
-            let connection =
-                Connection::new(Arc::clone(&config), origin, log.clone(), busy.clone());
-            counted.is(&connection);
-            let serving = connection::serve(
-                socket,
-                Arc::clone(&connection),
-                Arc::clone(&protocol),
-                service.clone(),
-                drain.watch(),
-            );
+            let (config, log, busy) = (Arc::clone(&config), log.clone(), busy.clone());
+            let (protocol, service) = (Arc::clone(&protocol), service.clone());
+            let mut stages = drain.watch();
             tokio::spawn(async move {
-                serving.await;
+                let (origin, ahead) = if config.proxy_protocol {
+                    // Boxed, since it is larger than all that comes after it.
+                    let header = proxy_protocol::receive(&socket, info, &config, &mut stages);
+                    match Box::pin(header).await {
+                        Some(received) => received,
+                        None => return,
+                    }
+                } else {
+                    (Origin::plain(info, &config), Vec::new())
+                };
+                let connection = Connection::new(config, origin, log, busy);
+                counted.is(&connection);
+                if is_last {
+                    connection.drain();
+                }
+                connection::serve(socket, connection, ahead, protocol, service, stages).await;
                 drop((counted, place));
             });
-            connection
         };
         let mut shutdown = pin!(shutdown);
         // One that was accepted and has no place yet. The others stay in the kernel's queue, where a
@@ -263,11 +278,11 @@ impl Server {
                 place = accept => place,
             };
             if let Some((accepted, counted)) = next.take() {
-                start(accepted, counted, Some(place));
+                start(accepted, counted, Some(place), false);
             }
         };
         if let Some((accepted, counted)) = next {
-            start(accepted, counted, crowd.place_at_once()).drain();
+            start(accepted, counted, crowd.place_at_once(), true);
         }
         // Closing the sockets comes first: new clients are refused, or another's, while old ones are served.
         match ending {
@@ -276,7 +291,7 @@ impl Server {
                 // Who is in the queue has been accepted, as far as a client can tell.
                 for accepted in listeners.queued() {
                     if let Some(counted) = crowd.admit(&accepted.1.remote) {
-                        start(accepted, counted, crowd.place_at_once()).drain();
+                        start(accepted, counted, crowd.place_at_once(), true);
                     }
                 }
                 drop(listeners);

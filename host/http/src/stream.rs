@@ -103,6 +103,11 @@ impl Socket {
         std::future::pending::<()>().await;
     }
 
+    /// Reads what is there into the buffer, once something is. Safe to cancel.
+    pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        std::future::poll_fn(|cx| self.poll_read(cx, buffer)).await
+    }
+
     /// Waits until there is something to read, be it the end.
     pub(crate) async fn readable(&self) -> io::Result<()> {
         either!(self, stream => stream.readable().await)
@@ -187,20 +192,33 @@ impl AsFd for Socket {
 pub(crate) struct Stream {
     socket: Arc<Socket>,
     connection: Arc<Connection>,
+    /// What was read before hyper had the connection, and comes first.
+    ahead: Vec<u8>,
 }
 
 impl Stream {
-    pub(crate) fn new(socket: Arc<Socket>, connection: Arc<Connection>) -> Self {
-        Stream { socket, connection }
+    pub(crate) fn new(socket: Arc<Socket>, connection: Arc<Connection>, ahead: Vec<u8>) -> Self {
+        Stream {
+            socket,
+            connection,
+            ahead,
+        }
     }
 }
 
 impl hyper::rt::Read for Stream {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() && cursor.remaining() > 0 {
+            let count = self.ahead.len().min(cursor.remaining());
+            self.connection.received(&self.ahead[..count]);
+            cursor.put_slice(&self.ahead[..count]);
+            self.ahead.drain(..count);
+            return Poll::Ready(Ok(()));
+        }
         with_read_buffer(|buffer| {
             let room = cursor.remaining().min(buffer.len());
             if room == 0 {

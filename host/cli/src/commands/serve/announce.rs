@@ -87,8 +87,13 @@ fn as_text(
         .map(ToString::to_string)
         .collect();
     if !trusted.is_empty() {
+        let header = if options.proxy_protocol {
+            "; each connection begins with a PROXY header"
+        } else {
+            ""
+        };
         lines.push(format!(
-            "  proxies  {} may say who their clients are",
+            "  proxies  {} may say who their clients are{header}",
             trusted.join(", ")
         ));
     }
@@ -174,6 +179,7 @@ fn as_json(
         "message": "serving",
         "version": SERVER_SOFTWARE,
         "trusted_proxies": options.trusted_proxy.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "proxy_protocol": options.proxy_protocol,
         "listens": places.apps,
         "status": places.status,
         "allocator": runtime.allocator().to_string(),

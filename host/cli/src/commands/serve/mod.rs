@@ -359,6 +359,7 @@ fn http(options: &ServeOptions, log: &Reopen) -> anyhow::Result<HttpConfig> {
         max_connections: options.max_connections,
         max_connections_per_address: options.max_connections_per_address,
         trusted_proxies: options.trusted_proxy.iter().copied().collect(),
+        proxy_protocol: options.proxy_protocol,
         access_log: Some(AccessLog::new(
             match options.log_format.unwrap_or_default() {
                 LogFormat::Combined => AccessLogFormat::Combined,
