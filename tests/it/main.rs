@@ -33,6 +33,7 @@
 //! - `middleware_examples`: names, passwords and gzip by the examples.
 //! - `middleware`: middleware composed with applications, rule by rule.
 //! - `mounts`: which app a path reaches, and its URL as the app sees it.
+//! - `nginx`: a real one in front, over TCP, a unix socket and the PROXY protocol.
 //! - `proxy`: what trusted proxies say of a client, and what nobody else can.
 //! - `proxy_protocol`: connections that begin with a header of it, and those that do not.
 //! - `recorder`: what middleware learns of a wrapped application's `start-response`.
@@ -84,6 +85,8 @@ mod loading;
 mod middleware;
 mod middleware_examples;
 mod mounts;
+#[cfg(target_os = "linux")]
+mod nginx;
 mod proxy;
 mod proxy_protocol;
 mod recorder;

@@ -1,6 +1,6 @@
 //! Behind a proxy: what fields of trusted proxies make of a request, and those of anybody else do not:
 //! protocol 2.6. What the fields mean in each of their forms is tested in `host/protocol`; the PROXY
-//! protocol in `proxy_protocol`.
+//! protocol in `proxy_protocol`; a real proxy stands in `nginx`.
 
 use serde_json::Value;
 use wasm_gw_protocol::TrustedProxies;

@@ -14,6 +14,8 @@ pub mod crowd;
 pub mod guests;
 pub mod log;
 pub mod metrics;
+#[cfg(target_os = "linux")]
+pub mod nginx;
 pub mod raw;
 pub mod script;
 pub mod server;

@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use http::{HeaderValue, Method, StatusCode, Uri, Version, header, request};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header, request};
 use tokio::time::Instant;
 use wasm_gw_protocol::{ConnInfo, CpuTime, Endpoint, Refusal, RequestId};
 
 use crate::access_log::{Line, Log, Target};
 use crate::config::HttpConfig;
 use crate::origin::Origin;
-use crate::request_line::RequestLine;
+use crate::request_line::{RefusedLine, RequestLine};
 
 /// State of one connection, shared by everything that works on it.
 pub(crate) struct Connection {
@@ -194,7 +194,7 @@ pub(crate) struct Rest {
 
 /// A client that was served, or has come, so short a time before the server's end may send one more
 /// request, in so much time.
-const LATELY: Duration = Duration::from_secs(1);
+pub(crate) const LATELY: Duration = Duration::from_secs(1);
 
 /// How an exchange that was broken off stood.
 pub(crate) struct Broken {
@@ -693,15 +693,4 @@ pub(crate) enum Persistence {
     Free,
     /// hyper closes after this answer and says so.
     Close,
-}
-
-/// A refused head, for the access log.
-pub(crate) struct RefusedLine<'a> {
-    pub(crate) method: Option<&'a [u8]>,
-    pub(crate) target: Option<&'a [u8]>,
-    pub(crate) status: StatusCode,
-    pub(crate) bytes: u64,
-    pub(crate) id: &'a RequestId,
-    pub(crate) wall: Duration,
-    pub(crate) aborted: bool,
 }

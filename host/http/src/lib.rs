@@ -105,7 +105,7 @@ use crate::crowd::{Counted, Crowd, Place};
 use crate::exchange::{Busy, Connection};
 use crate::listener::{Accepted, Bound, Listeners};
 use crate::origin::Origin;
-use crate::shutdown::Drain;
+use crate::shutdown::{Drain, Stage};
 
 /// Any error of a response body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -250,8 +250,11 @@ impl Server {
                 };
                 let connection = Connection::new(config, origin, log, busy);
                 counted.is(&connection);
-                if is_last {
+                // It may have been told while its first bytes were awaited.
+                if is_last || stages.seen() >= Stage::Draining {
                     connection.drain();
+                } else if stages.seen() == Stage::HandingOver {
+                    connection.close_after_answer();
                 }
                 connection::serve(socket, connection, ahead, protocol, service, stages).await;
                 drop((counted, place));

@@ -14,8 +14,9 @@ use tokio::time::{Instant, sleep_until};
 use wasm_gw_protocol::{ConnInfo, Endpoint, Scheme};
 
 use crate::config::HttpConfig;
+use crate::exchange::LATELY;
 use crate::origin::Origin;
-use crate::shutdown::Stages;
+use crate::shutdown::{Stage, Stages};
 use crate::stream::Socket;
 
 /// The longest header of version 1, its line end included.
@@ -53,13 +54,20 @@ pub(crate) async fn receive(
     };
     let mut buffer = vec![0; MAX_V2];
     let mut filled = 0;
-    let deadline = Instant::now() + config.header_timeout;
+    let mut deadline = Instant::now() + config.header_timeout;
     loop {
         let read = tokio::select! {
             biased;
             read = socket.read(&mut buffer[filled..]) => read,
-            // No request has begun.
-            _ = stages.next() => return None,
+            stage = stages.next() => match stage {
+                Stage::Serving | Stage::HandingOver => continue,
+                // As a connection that has just come; see `Connection::drain`.
+                Stage::Draining => {
+                    deadline = deadline.min(Instant::now() + LATELY);
+                    continue;
+                }
+                Stage::Cut => return None,
+            },
             () = sleep_until(deadline) => Err(io::ErrorKind::TimedOut.into()),
         };
         match read {

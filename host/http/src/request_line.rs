@@ -1,5 +1,10 @@
 //! The beginning of a head as it came, for the log of heads that never become a request.
 
+use std::time::Duration;
+
+use http::StatusCode;
+use wasm_gw_protocol::RequestId;
+
 /// The beginning of a head, kept for the log: hyper takes a head out of its buffer before it refuses
 /// some of them, and what is left there then is not the head but what the client sent behind it.
 #[derive(Default)]
@@ -33,4 +38,15 @@ impl RequestLine {
             self.room - taken.len()
         };
     }
+}
+
+/// A refused head, for the access log.
+pub(crate) struct RefusedLine<'a> {
+    pub(crate) method: Option<&'a [u8]>,
+    pub(crate) target: Option<&'a [u8]>,
+    pub(crate) status: StatusCode,
+    pub(crate) bytes: u64,
+    pub(crate) id: &'a RequestId,
+    pub(crate) wall: Duration,
+    pub(crate) aborted: bool,
 }

@@ -159,6 +159,11 @@ impl Stages {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
+    /// The stage that was told last.
+    pub(crate) fn seen(&self) -> Stage {
+        self.seen
+    }
+
     /// An exchange was broken off at the last stage.
     pub(crate) fn count_cut(&self) {
         self.cut.fetch_add(1, Ordering::Relaxed);
