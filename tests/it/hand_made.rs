@@ -1,6 +1,8 @@
 //! Components that no compiler of ours makes; `tests/components` makes them.
 
-use wasm_gw_tests::{TestApp, log};
+use wasm_gw_runtime::{App, AppConfig};
+use wasm_gw_tests::server::runtime;
+use wasm_gw_tests::{TestApp, guest, log};
 
 #[tokio::test]
 async fn the_smallest_component_answers() {
@@ -31,4 +33,19 @@ async fn a_table_grows_within_its_limit_and_no_further() {
 
     // The most that a table can ask for at all.
     TestApp::of("table_grow_most").get("/").await.expect(502);
+}
+
+/// wasmtime compiles some instructions whose other half it was built without, and aborts the process when a guest
+/// comes to one (RUSTSEC-2026-0570 and its like). So they are refused before.
+#[tokio::test]
+async fn what_wasmtime_was_built_without_is_refused() {
+    for name in ["subtype", "type_test", "type_cast", "notify", "exception"] {
+        let loaded = App::load(&runtime(), AppConfig::new(name), &guest(name));
+        let message = loaded.err().map(|error| error.to_string());
+        let message = message.unwrap_or_else(|| panic!("{name} was loaded"));
+        assert!(
+            message.contains("features that this host does not run"),
+            "{name}: {message}"
+        );
+    }
 }

@@ -153,6 +153,9 @@ pub(crate) fn base_config() -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
+        // wasmtime is built without its collector, but would compile the tests and casts of types that come with
+        // the proposal for it, and abort the process when a guest runs one (RUSTSEC-2026-0570).
+        .wasm_gc(false)
         // Nothing in the interface is `async`, and an engine that knows it saves the bookkeeping
         // of concurrent tasks at each instantiation.
         .concurrency_support(false)

@@ -20,6 +20,11 @@ fn main() {
         ("table_grow_most", table_grow(u32::MAX / 2)),
         ("traps_at_start", traps_at_start()),
         ("gigabyte_of_headers", gigabyte_of_headers()),
+        ("subtype", of_types("(sub (func))", "ref.test (ref $asked)")),
+        ("type_test", of_types("(func)", "ref.test (ref $asked)")),
+        ("type_cast", of_types("(func)", "ref.cast (ref $asked)")),
+        ("notify", notify()),
+        ("exception", exception()),
     ] {
         let path = folder.join(name).with_extension("wasm");
         fs::write(&path, bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -57,6 +62,35 @@ fn traps_at_start() -> Vec<u8> {
         "(func $begin (unreachable)) (start $begin)",
         "(unreachable)",
     )
+}
+
+/// Does this to a function of another type than the one that it asks for: of the proposal for garbage collection,
+/// though nothing is ever collected.
+fn of_types(asked: &str, instruction: &str) -> Vec<u8> {
+    component(
+        &format!(
+            "(type $asked {asked})
+        (func $other (param i32))
+        (elem declare func $other)"
+        ),
+        &format!(
+            "(table.set $table (i32.const 0) (ref.func $other))
+            (drop ({instruction} (table.get $table (i32.const 0))))"
+        ),
+    )
+}
+
+/// Wakes threads, of which there are none.
+fn notify() -> Vec<u8> {
+    component(
+        "",
+        "(drop (memory.atomic.notify (i32.const 1024) (i32.const 1)))",
+    )
+}
+
+/// Throws an exception.
+fn exception() -> Vec<u8> {
+    component("(tag $thrown)", "(throw $thrown)")
 }
 
 /// Hands over a thousand headers whose values are one and the same MiB of its memory, which a
