@@ -24,8 +24,9 @@ cargo xtask bench          the speed of the server beside hyper, `wasmtime serve
     --quick                within three minutes, for a first look
     --rounds NUMBER        how often each run is made; tables have medians
     --only NAME,NAME       some works, parts, contenders or scenarios only
-    --server PATH          this build of wasm-gw, in place of a release build of the checkout;
+    --server PATH          this build of wasm-gw, in place of the checkout's as it is shipped;
                            again for another build beside it
+    --plain                the checkout as `cargo build --release` makes it
     --no-wasmtime          without `wasmtime serve`
     --wasmtime-options ..  further options for it, as in \"-W timeout=2s\"
     --json FILE            all figures, too

@@ -31,6 +31,7 @@ use anyhow::{Result, ensure};
 
 use crate::tools::ensure_wasm_target;
 use options::Options;
+pub(crate) use speed::guided;
 
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let options = Options::of(words)?;

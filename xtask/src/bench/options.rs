@@ -18,6 +18,8 @@ pub(crate) struct Options {
     pub(crate) only: Vec<String>,
     /// Builds of wasm-gw, in place of one of this checkout.
     pub(crate) servers: Vec<PathBuf>,
+    /// This checkout as `cargo build --release` makes it, and not as it is shipped.
+    pub(crate) plain: bool,
     pub(crate) no_wasmtime: bool,
     pub(crate) wasmtime_options: String,
     pub(crate) json: Option<PathBuf>,
@@ -64,6 +66,7 @@ impl Options {
                 "--rounds" => options.rounds = Some(number(word, value()?)?),
                 "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
                 "--server" => options.servers.push(value()?.into()),
+                "--plain" => options.plain = true,
                 "--no-wasmtime" => options.no_wasmtime = true,
                 "--wasmtime-options" => options.wasmtime_options = value()?.to_owned(),
                 "--json" => options.json = Some(value()?.into()),
@@ -94,6 +97,10 @@ impl Options {
         ensure!(
             !(self.speed && self.json.is_some() && (self.fair || self.bounded)),
             "--json is one file: measure the speed apart from --fair and --bounded"
+        );
+        ensure!(
+            !self.plain || self.servers.is_empty(),
+            "--plain is about the server of this checkout, and --server brings another"
         );
         let mut known: Vec<String> = Vec::new();
         if self.speed {

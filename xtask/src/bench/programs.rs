@@ -6,6 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::options::Options;
+use super::speed::guided;
 use crate::shell::{cargo, output, root, run, step, target_folder};
 
 /// The series that is compared with: the one that the host itself is built on.
@@ -68,21 +70,31 @@ impl Program {
     }
 }
 
-/// The server of this checkout, built for release, or another one.
-pub(crate) fn gateway(other: Option<&PathBuf>) -> Result<Program> {
-    let binary = if let Some(path) = other {
-        path.clone()
-    } else {
-        step(
-            "the server, for release (the first time takes some minutes: wasmtime is large)",
-            &mut cargo(
-                ".",
-                &["build", "--release", "--locked", "--package", "wasm-gw"],
-            ),
-        )?;
-        target_folder().join("release/wasm-gw")
+/// The server that is measured: of this checkout, as it is shipped, unless the options say otherwise.
+pub(crate) fn measured(options: &Options) -> Result<Program> {
+    let binary = match options.servers.first() {
+        Some(path) => path.clone(),
+        None if options.plain => plain()?,
+        None => guided::server()?,
     };
+    gateway(binary)
+}
+
+/// A build of wasm-gw.
+pub(crate) fn gateway(binary: PathBuf) -> Result<Program> {
     Program::new(Family::Gateway, binary, Vec::new())
+}
+
+/// The server of this checkout as `cargo build --release` makes it.
+pub(crate) fn plain() -> Result<PathBuf> {
+    step(
+        "the server, for release (the first time takes some minutes: wasmtime is large)",
+        &mut cargo(
+            ".",
+            &["build", "--release", "--locked", "--package", "wasm-gw"],
+        ),
+    )?;
+    Ok(target_folder().join("release/wasm-gw"))
 }
 
 /// `wasmtime`, from target/tools or PATH, or built.

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::Release;
 use super::options::Options;
+use crate::bench::guided;
 use crate::shell::{cargo, output, run, step, target_folder};
 
 /// A program without symbols, which runs here.
@@ -65,18 +66,14 @@ impl Binary {
 }
 
 fn build(quick: bool) -> Result<PathBuf> {
-    let mut build = cargo(".", &["build", "--locked", "--package", "wasm-gw"]);
-    let profile = if quick {
-        "debug"
-    } else {
-        build.arg("--release");
-        "release"
-    };
+    if !quick {
+        return guided::server();
+    }
     step(
         "the program (the first time takes some minutes: wasmtime is large)",
-        &mut build,
+        &mut cargo(".", &["build", "--locked", "--package", "wasm-gw"]),
     )?;
-    Ok(target_folder().join(profile).join("wasm-gw"))
+    Ok(target_folder().join("debug/wasm-gw"))
 }
 
 /// The commands that a manual page lists, but for `help`, which has none of its own.

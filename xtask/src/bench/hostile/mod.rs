@@ -43,7 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<bool>> {
     let wrk = programs::wrk()?;
     build_examples()?;
     build_guests(BENCH_GUESTS)?;
-    let mut servers = vec![programs::gateway(options.servers.first())?];
+    let mut servers = vec![programs::measured(options)?];
     if !options.no_wasmtime {
         servers.push(programs::wasmtime(&options.wasmtime_options)?);
     }

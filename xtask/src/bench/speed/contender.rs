@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::get::{self, Got};
 use super::work::{App, Work};
@@ -56,7 +56,7 @@ const KINDS: [Kind; 7] = [
     Kind {
         name: WASM_GW,
         what: "with every default: a fresh instance a request, all limits, an access log in a file",
-        get: |options| get::gateway(options.servers.first()),
+        get: get::measured,
         has: |work| gateway_app(&work.app).exists(),
         words: |_, site| {
             let mut all = words([
@@ -131,6 +131,21 @@ pub(crate) struct Contender {
 }
 
 impl Contender {
+    /// A build of wasm-gw that writes down what it did when it ends, for which it must be told to.
+    pub(crate) fn that_watches(binary: &Path) -> Result<Self> {
+        let kind = KINDS.into_iter().find(|kind| kind.name == WASM_GW);
+        let kind = kind.context("wasm-gw is among them")?;
+        Ok(Self {
+            name: "watching".to_owned(),
+            kind: Kind {
+                signal: "TERM",
+                ..kind
+            },
+            got: get::gateway(binary)?,
+            path: None,
+        })
+    }
+
     pub(crate) fn has(&self, work: &Work) -> bool {
         (self.kind.has)(work)
     }
@@ -182,7 +197,7 @@ pub(crate) fn all(options: &Options, missing: &mut Vec<String>) -> Vec<Contender
         if kind.name == WASM_GW {
             for (name, server) in more_servers(options) {
                 if is_wanted(&name) {
-                    add(name, kind, get::gateway(Some(server)), None);
+                    add(name, kind, get::gateway(server), None);
                 }
             }
         }

@@ -44,9 +44,17 @@ pub(crate) fn hyper() -> Result<Got> {
     })
 }
 
-/// The server of this checkout, or a build of it.
-pub(crate) fn gateway(other: Option<&PathBuf>) -> Result<Got> {
-    let program = programs::gateway(other)?;
+/// The server that is measured.
+pub(crate) fn measured(options: &Options) -> Result<Got> {
+    programs::measured(options).and_then(ours)
+}
+
+/// A build of the server.
+pub(crate) fn gateway(binary: &Path) -> Result<Got> {
+    programs::gateway(binary.to_owned()).and_then(ours)
+}
+
+fn ours(program: programs::Program) -> Result<Got> {
     Ok(Got {
         program: program.binary.canonicalize()?,
         version: program.version,

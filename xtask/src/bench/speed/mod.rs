@@ -6,6 +6,7 @@
 //! | `work.rs` | what is asked for, and what a right answer is |
 //! | `contender.rs` | who is asked |
 //! | `get.rs` | how each of them is come by |
+//! | `guided.rs` | the server as it is shipped |
 //! | `server.rs` | one that runs |
 //! | `rows.rs` | who is asked what when |
 //! | `load.rs`, `oha.rs` | one run of load, trusted or not |
@@ -16,6 +17,7 @@
 mod bounds;
 mod contender;
 mod get;
+pub(crate) mod guided;
 mod load;
 mod memory;
 mod micro;
