@@ -62,8 +62,7 @@ impl Bound {
         } = listening;
         let socket = socket2::Socket::from(socket);
         let wrong = |what| io::Error::new(io::ErrorKind::InvalidInput, what);
-        // What is no socket at all has an error to say so.
-        if !socket.is_listener().unwrap_or(false) || socket.r#type()? != Type::STREAM {
+        if !listens(&socket) || socket.r#type()? != Type::STREAM {
             return Err(wrong("it is no socket that listens for streams"));
         }
         socket.set_cloexec(true)?;
@@ -100,6 +99,18 @@ impl Bound {
             Bound::Unix(_, file) => Address::Unix(file.path.clone()),
         })
     }
+}
+
+/// What is no socket at all has an error to say so.
+#[cfg(not(target_vendor = "apple"))]
+fn listens(socket: &socket2::Socket) -> bool {
+    socket.is_listener().unwrap_or(false)
+}
+
+/// Nobody can be asked; `accept` will say it.
+#[cfg(target_vendor = "apple")]
+fn listens(socket: &socket2::Socket) -> bool {
+    socket.local_addr().is_ok()
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
