@@ -9,7 +9,7 @@ use wasm_gw_tests::command::{Process, output, wasm_gw};
 use wasm_gw_tests::{TestApp, TestServer, Vars, log, raw};
 
 /// These, and nobody else.
-fn trusting(proxies: &[&str]) -> TrustedProxies {
+pub(crate) fn trusting(proxies: &[&str]) -> TrustedProxies {
     proxies.iter().map(|text| text.parse().unwrap()).collect()
 }
 
@@ -21,13 +21,13 @@ async fn behind_a_proxy() -> TestServer {
         .await
 }
 
-fn get(lines: &str) -> String {
+pub(crate) fn get(lines: &str) -> String {
     format!("GET / HTTP/1.1\r\nHost: test:81\r\n{lines}\r\n\r\n")
 }
 
 /// The variables that a proxy has a say in are these, and no others.
 #[track_caller]
-fn says(response: &Response, expected: &[(&'static str, &str)]) {
+pub(crate) fn says(response: &Response, expected: &[(&'static str, &str)]) {
     let vars = Vars::of(response);
     let expected: Vec<_> = expected.iter().map(|&(n, v)| (n, v.to_owned())).collect();
     assert_eq!(vars.of_the_client(), expected);

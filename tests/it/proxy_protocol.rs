@@ -5,35 +5,28 @@ use std::time::Duration;
 
 use serde_json::Value;
 use wasm_gw_http::{Address, HttpConfig, Server};
-use wasm_gw_protocol::TrustedProxies;
-use wasm_gw_tests::client::{Client, Response};
+use wasm_gw_tests::client::Client;
 use wasm_gw_tests::command::{Process, output, wasm_gw};
 use wasm_gw_tests::{TestApp, TestServer, Vars, eventually, log, raw};
 
-/// These, and nobody else.
-fn trusting(proxies: &[&str]) -> TrustedProxies {
-    proxies.iter().map(|text| text.parse().unwrap()).collect()
-}
-
-fn get(lines: &str) -> String {
-    format!("GET / HTTP/1.1\r\nHost: test:81\r\n{lines}\r\n\r\n")
-}
-
-/// The variables that a proxy has a say in are these, and no others.
-#[track_caller]
-fn says(response: &Response, expected: &[(&'static str, &str)]) {
-    let vars = Vars::of(response);
-    let expected: Vec<_> = expected.iter().map(|&(n, v)| (n, v.to_owned())).collect();
-    assert_eq!(vars.of_the_client(), expected);
-}
+use crate::proxy::{get, says, trusting};
 
 /// A server whose connections begin with a PROXY header.
 async fn with_header(proxies: &[&str]) -> TestServer {
-    TestApp::of("environ_dump")
-        .http(|http| {
-            http.trusted_proxies = trusting(proxies);
-            http.proxy_protocol = true;
-        })
+    expecting_header(proxies).serve().await
+}
+
+fn expecting_header(proxies: &[&str]) -> TestApp {
+    TestApp::of("environ_dump").http(|http| {
+        http.trusted_proxies = trusting(proxies);
+        http.proxy_protocol = true;
+    })
+}
+
+/// The same, where a head, and so a header, has little time.
+async fn in_a_hurry() -> TestServer {
+    expecting_header(&["127.0.0.1"])
+        .http(|http| http.header_timeout = Duration::from_millis(150))
         .serve()
         .await
 }
@@ -235,14 +228,7 @@ async fn r2_6_a_header_of_anybody_else_is_refused_with_the_connection() {
 
 #[tokio::test]
 async fn r2_6_a_proxy_that_only_looks_is_not_talked_about() {
-    let server = TestApp::of("environ_dump")
-        .http(|http| {
-            http.trusted_proxies = trusting(&["127.0.0.1"]);
-            http.proxy_protocol = true;
-            http.header_timeout = Duration::from_millis(150);
-        })
-        .serve()
-        .await;
+    let server = in_a_hurry().await;
     let mut peers = Vec::new();
     for _ in 0..10 {
         let mut client = server.connect().await;
@@ -266,14 +252,7 @@ async fn r2_6_a_proxy_that_only_looks_is_not_talked_about() {
 
 #[tokio::test]
 async fn r2_6_a_proxy_header_has_the_time_of_a_head() {
-    let server = TestApp::of("environ_dump")
-        .http(|http| {
-            http.trusted_proxies = trusting(&["127.0.0.1"]);
-            http.proxy_protocol = true;
-            http.header_timeout = Duration::from_millis(150);
-        })
-        .serve()
-        .await;
+    let server = in_a_hurry().await;
     let mut slow = server.connect().await;
     let peer = address(&slow);
     slow.send(&V1[..20]).await;
