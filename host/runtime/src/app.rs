@@ -403,8 +403,11 @@ impl App {
         *guest = gateway::run(&self.0.pre, store, guest.take(), environ, settle).await;
         store.data().log.flush();
         if let Some(lot) = &self.0.lot {
-            let Place { instance, .. } = place;
+            let Place {
+                instance, input, ..
+            } = place;
             if instance.guest.is_some() {
+                input.cut_off();
                 lot.park(instance);
                 self.yield_to_others();
             }
@@ -446,19 +449,17 @@ impl App {
             turn: job.turn,
             observer: asked.observer.clone(),
         };
-        let mut instance = self.instance(provided, request);
+        let instance = self.instance(provided, request);
         let purse = Arc::clone(&instance.purse);
         let input = Input::of_body(job.body, app.limits.memory, purse);
-        if app.lot.is_some() {
-            instance.store.data_mut().ends_with_request(input.clone());
-        }
         let environ = GuestEnviron {
             vars: job.environ,
             flags: self.run_flags(),
-            input,
+            input: input.clone(),
         };
         let place = Place {
             instance,
+            input,
             _ticking: ticking,
             _permit: entry.permit,
             asked,
@@ -596,6 +597,8 @@ enum Provided {
 /// there last, so that whoever waits for that finds all the rest.
 pub(crate) struct Place {
     pub(crate) instance: Instance,
+    /// The request's body, to which the guest of an instance that is used again may keep a handle.
+    input: Input,
     _ticking: Ticking,
     _permit: Permit,
     asked: Arc<Asked>,

@@ -14,7 +14,6 @@ use wasmtime_wasi::{WasiCtxView, WasiView};
 use crate::clock::Clock;
 use crate::engine::WASM_STACK;
 use crate::grants::Grants;
-use crate::guest::input::Input;
 use crate::guest_log::GuestLog;
 use crate::limits::{HostBytes, InstanceLimits, Limiter};
 use crate::memory::{AppMemory, MemoryShort, Purse};
@@ -42,8 +41,6 @@ pub(crate) struct State {
     /// The client's first fault that the guest was told of, in reading the body or in writing to a
     /// client that has gone; it outranks what the guest then fails by (2.2).
     pub(crate) fault: Option<BodyError>,
-    /// The request's body, if handles to it may outlast the request.
-    input: Option<Input>,
     pub(crate) host_bytes: HostBytes,
     /// The instance was made, and what it does now is what it was asked for.
     pub(crate) instantiated: bool,
@@ -147,7 +144,6 @@ impl State {
             output: request.output,
             memory: parts.memory,
             fault: None,
-            input: None,
             host_bytes: HostBytes::new(&limits, Arc::clone(&parts.purse)),
             instantiated: false,
             exited: false,
@@ -179,9 +175,6 @@ impl State {
 
     /// The request has ended and the instance waits for the next: what the host has of it goes.
     pub(crate) fn rest(&mut self) {
-        if let Some(input) = self.input.take() {
-            input.cut_off();
-        }
         self.hand_over(0);
         self.observer = None;
         self.log.rest();
@@ -191,11 +184,6 @@ impl State {
     /// Whether the guest has kept so many handles that the next request may want for them.
     pub(crate) fn is_short_of_handles(&self) -> bool {
         self.handles_paid > self.limits.handles / 2
-    }
-
-    /// The body of this request ends with it, whatever handles there are to it.
-    pub(crate) fn ends_with_request(&mut self, input: Input) {
-        self.input = Some(input);
     }
 
     /// The guest's memory, and what it makes the host keep, in bytes.
