@@ -22,7 +22,7 @@ pub(crate) const BENCH_GUESTS: &str = "benches/guests";
 /// The one of them that does without the standard library.
 pub(crate) const BENCH_HELLO: &str = "benches/hello";
 /// Workspaces beside the main one that are for the host as well.
-const HOST_WORKSPACES: [&str; 3] = [SDK, "tests/components", BENCH_HYPER];
+const HOST_WORKSPACES: [&str; 4] = [SDK, "tests/components", "tests/fuzz/smith", BENCH_HYPER];
 const SDK: &str = "guest-sdk/rust";
 /// The ceiling of `cargo xtask bench`.
 pub(crate) const BENCH_HYPER: &str = "benches/rivals/hyper";
@@ -112,6 +112,7 @@ pub(crate) fn run() -> Result<()> {
             .arg(guest_target(SDK)),
     )?;
     step(
+        // Those of `tests/fuzz` are among them, eight seconds each.
         "unit and documentation tests",
         &mut cargo(
             ".",

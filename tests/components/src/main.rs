@@ -7,8 +7,8 @@ use std::{env, fs};
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as PREVIEW1, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
+use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
+use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve, WorldId};
 
 fn main() {
     let folder = PathBuf::from(env::args_os().nth(1).expect("the folder to write to"));
@@ -20,6 +20,7 @@ fn main() {
         ("table_grow_most", table_grow(u32::MAX / 2)),
         ("traps_at_start", traps_at_start()),
         ("gigabyte_of_headers", gigabyte_of_headers()),
+        ("any_calls", any_calls()),
         ("subtype", of_types("(sub (func))", "ref.test (ref $asked)")),
         ("type_test", of_types("(func)", "ref.test (ref $asked)")),
         ("type_cast", of_types("(func)", "ref.cast (ref $asked)")),
@@ -162,14 +163,28 @@ fn component(fields: &str, work: &str) -> Vec<u8> {
             (unreachable))
     )"#
     );
-    let mut module = wat::parse_str(&text).unwrap();
+    let (resolve, world) = application();
+    encode(wat::parse_str(&text).unwrap(), &resolve, world)
+}
+
+/// An application that imports all that there is, calls nothing and traps when it is called: `tests/fuzz` puts
+/// modules of its own in the place of the first in it.
+fn any_calls() -> Vec<u8> {
+    let (resolve, world) = application();
+    let mangling = ManglingAndAbi::Legacy(LiftLowerAbi::Sync);
+    encode(dummy_module(&resolve, world, mangling), &resolve, world)
+}
+
+fn application() -> (Resolve, WorldId) {
     let mut resolve = Resolve::default();
     let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/gateway.wit");
     let package = resolve.push_file(wit).unwrap();
-    let world = resolve
-        .select_world(&[package], Some("application"))
-        .unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    let world = resolve.select_world(&[package], Some("application"));
+    (resolve, world.unwrap())
+}
+
+fn encode(mut module: Vec<u8>, resolve: &Resolve, world: WorldId) -> Vec<u8> {
+    embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8).unwrap();
     ComponentEncoder::default()
         .module(&module)
         .unwrap()

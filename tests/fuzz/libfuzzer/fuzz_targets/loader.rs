@@ -1,0 +1,4 @@
+//! `loader` for libfuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| wasm_gw_fuzz::loader::run(data));
