@@ -5,6 +5,7 @@
     reason = "a command for people says what it does"
 )]
 
+mod advisories;
 mod bench;
 mod demo;
 mod dist;
@@ -44,6 +45,7 @@ cargo xtask dist           the tarball, the .deb and the packages of the crates,
     --clean                the .deb on a new Debian under its systemd, too; as root, with mmdebstrap
                            and systemd-nspawn
     --binary PATH          this program, in place of one that is built
+cargo xtask advisories     docs/advisories.toml against Cargo.lock, without a network
 cargo xtask guests         build the examples for wasm32-wasip2
 cargo xtask tidy           the house rules that no compiler checks
 ";
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         ["dist", options @ ..] => dist::run(options),
         ["guests"] => tools::ensure_wasm_target().and_then(|()| suite::build_examples()),
         ["tidy"] => tidy::run(),
+        ["advisories"] => advisories::run(),
         [] | ["help" | "--help" | "-h"] => {
             eprint!("{HELP}");
             return ExitCode::SUCCESS;

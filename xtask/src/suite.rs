@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::advisories;
 use crate::dist;
 use crate::shell::{cargo, root, step};
 use crate::tidy;
@@ -39,6 +40,8 @@ pub(crate) fn run() -> Result<()> {
     }
     eprintln!("\n== house rules");
     tidy::run()?;
+    eprintln!("\n== advisories");
+    advisories::run()?;
     step(
         "lints",
         cargo(".", &["clippy", "--workspace", "--all-targets", "--locked"])
