@@ -10,6 +10,7 @@ mod bench;
 mod demo;
 mod dist;
 mod shell;
+mod soak;
 mod suite;
 mod tidy;
 mod tools;
@@ -45,6 +46,12 @@ cargo xtask dist           the tarball, the .deb and the packages of the crates,
     --clean                the .deb on a new Debian under its systemd, too; as root, with mmdebstrap
                            and systemd-nspawn
     --binary PATH          this program, in place of one that is built
+cargo xtask soak           one server under all kinds of requests, whose answers are known; whether memory and
+                           descriptors stay as they are. With
+    --minutes NUMBER       for so long; else an hour
+    --release              a server of the release profile
+    --server PATH          this program, in place of one that is built
+    --options \"..\"         further options of the server, as in `--isolation app`
 cargo xtask advisories     docs/advisories.toml against Cargo.lock, without a network
 cargo xtask guests         build the examples for wasm32-wasip2
 cargo xtask tidy           the house rules that no compiler checks
@@ -59,6 +66,7 @@ fn main() -> ExitCode {
         ["test"] => suite::run(),
         ["bench", options @ ..] => bench::run(options),
         ["dist", options @ ..] => dist::run(options),
+        ["soak", options @ ..] => soak::run(options),
         ["guests"] => tools::ensure_wasm_target().and_then(|()| suite::build_examples()),
         ["tidy"] => tidy::run(),
         ["advisories"] => advisories::run(),

@@ -288,7 +288,10 @@ impl Kept {
         let mut got = Vec::new();
         let mut buffer = [0; 64 << 10];
         loop {
-            let count = stream.read(&mut buffer)?;
+            let count = match stream.read(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                count => count?,
+            };
             ensure!(count > 0, "closed in mid-answer");
             got.extend_from_slice(&buffer[..count]);
             if let Some(response) = Response::parse(&got)? {

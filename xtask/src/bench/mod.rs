@@ -17,14 +17,14 @@
 
 mod figures;
 mod hostile;
-mod http;
-mod machine;
+pub(crate) mod http;
+pub(crate) mod machine;
 mod options;
-mod process;
+pub(crate) mod process;
 mod programs;
 mod run;
 mod speed;
-mod table;
+pub(crate) mod table;
 mod wrk;
 
 use anyhow::{Result, ensure};
