@@ -64,7 +64,7 @@ pub(crate) fn make(release: &Release, binary: &Binary) -> Result<PathBuf> {
     ] {
         tree.write(&format!("usr/share/{path}"), text)?;
     }
-    for page in ["operating.md", "checking.md", "protocol.md"] {
+    for page in ["operating.md", "checking.md", "protocol.md", "security.md"] {
         tree.copy(&format!("docs/{page}"), &doc(page))?;
     }
     tree.copy("docs/wasm-gw.schema.json", &doc("wasm-gw.schema.json"))?;

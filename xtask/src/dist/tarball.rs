@@ -13,7 +13,7 @@ use super::{Release, name_of};
 use crate::shell::run;
 
 /// Files of the checkout, and where they are in the tarball.
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 12] = [
     ("README.md", "README.md"),
     ("CHANGELOG.md", "CHANGELOG.md"),
     ("LICENSE-APACHE", "LICENSE-APACHE"),
@@ -21,6 +21,7 @@ const FILES: [(&str, &str); 11] = [
     ("docs/operating.md", "docs/operating.md"),
     ("docs/checking.md", "docs/checking.md"),
     ("docs/protocol.md", "docs/protocol.md"),
+    ("docs/security.md", "docs/security.md"),
     ("docs/wasm-gw.schema.json", "docs/wasm-gw.schema.json"),
     ("packaging/wasm-gw.service", "systemd/wasm-gw.service"),
     ("packaging/wasm-gw.sysusers", "systemd/wasm-gw.sysusers"),
