@@ -102,6 +102,7 @@ pub fn run(data: &[u8]) {
             .one_of(&[tcp.clone(), Endpoint::Unix].each_ref())
             .clone(),
         remote: source.one_of(&[tcp, Endpoint::Unix].each_ref()).clone(),
+        public: None,
     };
     let extra = [
         ("REMOTE_USER".to_owned(), "somebody".to_owned()),
