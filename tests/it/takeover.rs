@@ -131,7 +131,9 @@ async fn a_server_goes_on_if_nobody_can_take_over() {
     let folder = tempfile::tempdir().unwrap();
     let app = folder.path().join("app.wasm");
     std::fs::write(&app, wasm_gw_tests::guest("hello")).unwrap();
-    let mut process = Process::of(&[app.to_str().unwrap()]).await;
+    let socket = folder.path().join("socket");
+    let listen = format!("--listen=unix:{}", socket.display());
+    let mut process = Process::of(&[app.to_str().unwrap(), &listen]).await;
     std::fs::write(&app, "no component").unwrap();
     for count in 1..=2 {
         process.signal(Signal::USR2);
@@ -139,9 +141,11 @@ async fn a_server_goes_on_if_nobody_can_take_over() {
             .says_times("nobody takes over, and this process goes on", count)
             .await;
         process.get("/").await.expect(200);
+        assert!(socket.exists());
     }
     process.signal(Signal::TERM);
     assert!(process.end().await.success());
+    assert!(!socket.exists());
 }
 
 #[tokio::test]

@@ -39,7 +39,8 @@ pub(crate) fn stopping(within: Duration) {
 
 /// Another process is the service from now on.
 pub(crate) fn replaced_by(pid: u32) {
-    tell(&[State::MainPid(pid)]);
+    // It begins to say that it is alive, at a time of its own.
+    tell(&[State::MainPid(pid), State::Watchdog]);
 }
 
 /// Tells it for ever that the server is alive, if it asked for that (`WatchdogSec=`). A task that is never run again

@@ -340,8 +340,8 @@ impl ServeOptions {
         }
     }
 
-    /// Refuses what could serve nobody.
-    pub(crate) fn check(&self) -> Result<(), Usage> {
+    /// Refuses what could serve nobody. Sockets may be given in place of `listen`.
+    pub(crate) fn check(&self, sockets_are_given: bool) -> Result<(), Usage> {
         let numbers = [
             ("concurrency", self.concurrency.map(u64::from)),
             (
@@ -404,7 +404,7 @@ impl ServeOptions {
                 "concurrency can be at most {MOST_INSTANCES}: there is address space for no more instances"
             )));
         }
-        self.check_proxies()?;
+        self.check_proxies(sockets_are_given)?;
         match self.server_name.as_deref() {
             Some(name) if name.is_empty() || name.contains(['/', '@', ',', ' ']) => Err(Usage::of(
                 format!("server-name `{name}` is no name of a host: write example.com"),
@@ -414,7 +414,7 @@ impl ServeOptions {
     }
 
     /// Refuses a PROXY protocol that nobody could speak.
-    fn check_proxies(&self) -> Result<(), Usage> {
+    fn check_proxies(&self, sockets_are_given: bool) -> Result<(), Usage> {
         if !self.proxy_protocol {
             return Ok(());
         }
@@ -423,6 +423,10 @@ impl ServeOptions {
                 "proxy-protocol needs a trusted-proxy: its header is believed of nobody else; say \
                  trusted-proxy 10.0.0.7, or whatever the proxy's address or network is",
             ));
+        }
+        // What was handed over at the start is of whatever kind it is.
+        if sockets_are_given {
+            return Ok(());
         }
         // Nothing said is TCP.
         let is_unix = |address: &&String| address.starts_with("unix:");
@@ -469,7 +473,7 @@ mod tests {
         };
         let options = given(Some(Isolation::Request)).over(file());
         assert_eq!(options.reuse_requests, None);
-        options.check().unwrap();
+        options.check(false).unwrap();
         assert_eq!(given(None).over(file()).reuse_requests, Some(100));
     }
 
@@ -482,7 +486,7 @@ mod tests {
                 proxy_protocol: true,
                 ..ServeOptions::default()
             };
-            let found = options.check().map_err(|error| error.to_string());
+            let found = options.check(false).map_err(|error| error.to_string());
             match (found, wrong) {
                 (Ok(()), None) => {}
                 (Err(error), Some(part)) if error.contains(part) => {}

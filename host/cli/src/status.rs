@@ -156,6 +156,7 @@ fn config() -> HttpConfig {
         write_timeout: short,
         graceful_timeout: Duration::from_secs(1),
         max_connections: Some(64),
+        max_connections_per_address: Some(64),
         access_log: None,
         ..HttpConfig::default()
     }

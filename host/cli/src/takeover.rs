@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, bail, ensure};
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+use rustix::process::{Pid, Signal, kill_process};
 use wasm_gw_http::Listening;
 
 /// What a process says to the one that it starts: its number, and a list of descriptors by what they are.
@@ -53,7 +54,13 @@ impl Handed {
     /// Takes what the environment says was given. To be called once, before anything else is opened.
     pub(crate) fn take() -> anyhow::Result<Self> {
         let mut handed = Self::default();
+        let mut seen = Vec::new();
         for (role, number) in given()? {
+            ensure!(
+                !seen.contains(&number),
+                "descriptor {number} was given twice"
+            );
+            seen.push(number);
             let descriptor = own(number)?;
             match role {
                 Role::Apps | Role::AppsWithFile => handed.apps.push(Listening {
@@ -76,6 +83,11 @@ impl Handed {
         Ok(handed)
     }
 
+    /// Whether there is a process whose place this one takes.
+    pub(crate) fn replaces(&self) -> bool {
+        self.predecessor.is_some()
+    }
+
     /// Tells the process whose place this one takes, if there is one, that it may end.
     pub(crate) fn ready(&mut self) {
         if let Some(mut predecessor) = self.predecessor.take()
@@ -91,7 +103,11 @@ fn given() -> anyhow::Result<Vec<(Role, RawFd)>> {
     let variable = |name| std::env::var(name).ok();
     if let Some(text) = variable(HANDED_OVER) {
         let parent = std::os::unix::process::parent_id();
-        return of_predecessor(&text, parent).with_context(|| format!("{HANDED_OVER}={text}"));
+        let given = of_predecessor(&text, parent);
+        let given = given.with_context(|| format!("{HANDED_OVER}={text}"))?;
+        if !given.is_empty() {
+            return Ok(given);
+        }
     }
     let is_ours = variable("LISTEN_PID").is_some_and(|pid| pid == std::process::id().to_string());
     match variable("LISTEN_FDS") {
@@ -257,11 +273,15 @@ impl Successor {
         told.await?
     }
 
-    /// Ends it.
+    /// Tells it to end as this process is told: it may serve already.
     pub(crate) fn end(&self) {
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        // It may have ended by itself.
-        let _ = child.kill();
+        // Whoever has the lock waits for its end.
+        if let Ok(mut child) = self.child.try_lock()
+            && matches!(child.try_wait(), Ok(None))
+            && let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw)
+        {
+            let _ = kill_process(pid, Signal::TERM);
+        }
     }
 }
 

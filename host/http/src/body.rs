@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep};
 use wasm_gw_protocol::BodyError;
 
 use crate::exchange::Connection;
+use crate::times::from_now;
 
 /// The body of a request.
 ///
@@ -213,9 +214,7 @@ impl Pause {
     }
 
     fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = *self
-            .deadline
-            .get_or_insert_with(|| Instant::now() + self.limit);
+        let deadline = *self.deadline.get_or_insert_with(|| from_now(self.limit));
         let timer = self
             .timer
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));

@@ -25,6 +25,7 @@ use crate::request_line::RefusedLine;
 use crate::service::{Exchanges, new_request_id};
 use crate::shutdown::{Stage, Stages};
 use crate::stream::{Socket, Stream};
+use crate::times::from_now;
 
 /// hyper, set up for this server's limits.
 pub(crate) fn protocol(config: &HttpConfig) -> http1::Builder {
@@ -85,9 +86,7 @@ pub(crate) async fn serve<S, B>(
     let service = Exchanges::new(service, Arc::clone(&connection));
 
     let mut left = pin!(socket.left());
-    let mut timer = pin!(sleep_until(
-        Instant::now() + connection.config.header_timeout
-    ));
+    let mut timer = pin!(sleep_until(from_now(connection.config.header_timeout)));
     let mut http = protocol.serve_connection(stream(ahead), service);
     loop {
         let end = std::future::poll_fn(|cx| {
@@ -305,6 +304,7 @@ async fn linger(socket: &Socket, connection: &Connection, stages: &mut Stages) {
 async fn nap(socket: &Socket, connection: &Connection, stages: &mut Stages) -> bool {
     loop {
         tokio::select! {
+            biased;
             readable = socket.readable() => return readable.is_ok(),
             () = sleep_until(connection.rest_until()) => return false,
             () = connection.gone() => return false,

@@ -18,6 +18,8 @@ use crate::access_log::{Line, Log, Target};
 use crate::config::HttpConfig;
 use crate::origin::Origin;
 use crate::request_line::{RefusedLine, RequestLine};
+use crate::shutdown::drain_until;
+use crate::times::after;
 
 /// State of one connection, shared by everything that works on it.
 pub(crate) struct Connection {
@@ -110,15 +112,6 @@ impl State {
     }
 }
 
-/// Until when a connection that rests since then may rest while the server drains.
-fn drain_until(since: Instant, drain: Instant) -> Instant {
-    if drain.saturating_duration_since(since) < LATELY {
-        drain + LATELY
-    } else {
-        drain
-    }
-}
-
 /// What has become of the request's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RequestBodyState {
@@ -191,10 +184,6 @@ pub(crate) struct Rest {
     /// Nothing ever came.
     pub(crate) fresh: bool,
 }
-
-/// A client that was served, or has come, so short a time before the server's end may send one more
-/// request, in so much time.
-pub(crate) const LATELY: Duration = Duration::from_secs(1);
 
 /// How an exchange that was broken off stood.
 pub(crate) struct Broken {
@@ -495,14 +484,19 @@ impl Connection {
             state.wakes(cx);
         }
         let config = &self.config;
-        let after = |since: Instant, time: Duration| since + time;
+        let is_clear = state.body == RequestBodyState::Read;
         let deadline = match (state.write_blocked, state.phase) {
             (Some(blocked), _) => Some((after(blocked.since, config.write_timeout), Expiry::Write)),
             (None, Phase::Head { since }) => {
                 Some((after(since, config.header_timeout), Expiry::Head))
             }
-            (None, Phase::Resting { since, .. }) if state.told_to_go => Some((since, Expiry::Rest)),
-            (None, Phase::Resting { since, .. }) if let Some(drain) = state.draining => {
+            // While a body is left unread hyper ends the connection, in the way that leaves the answer whole.
+            (None, Phase::Resting { since, .. }) if is_clear && state.told_to_go => {
+                Some((since, Expiry::Rest))
+            }
+            (None, Phase::Resting { since, .. })
+                if is_clear && let Some(drain) = state.draining =>
+            {
                 Some((drain_until(since, drain), Expiry::Rest))
             }
             (None, Phase::Resting { since, fresh: true }) => {
@@ -510,8 +504,7 @@ impl Connection {
             }
             (None, Phase::Resting { since, .. }) => {
                 // hyper can be taken apart only where it is certain to be between requests.
-                let nap = config.header_timeout < config.keep_alive_timeout
-                    && state.body == RequestBodyState::Read;
+                let nap = config.header_timeout < config.keep_alive_timeout && is_clear;
                 Some(if nap {
                     (after(since, config.header_timeout), Expiry::Nap)
                 } else {
@@ -551,7 +544,7 @@ impl Connection {
     /// When a connection that rests has rested for too long.
     pub(crate) fn rest_until(&self) -> Instant {
         match self.lock().phase {
-            Phase::Resting { since, .. } => since + self.config.keep_alive_timeout,
+            Phase::Resting { since, .. } => after(since, self.config.keep_alive_timeout),
             _ => Instant::now(),
         }
     }
@@ -561,8 +554,8 @@ impl Connection {
         self.lock().is_closing = true;
     }
 
-    /// The same, and one that rests is to be closed. Says whether one that rests may get one more request: a
-    /// client that was served a moment ago, or has just come, may have sent it already.
+    /// The same, and one that rests is to be closed. Says whether it may get one more request: a head has begun, or
+    /// a client that was served a moment ago, or has just come, may have sent one already.
     pub(crate) fn drain(&self) -> bool {
         let mut state = self.lock();
         state.is_closing = true;
@@ -570,7 +563,9 @@ impl Connection {
         let drain = *state.draining.get_or_insert(now);
         match state.phase {
             Phase::Resting { since, .. } => drain_until(since, drain) > now,
-            _ => false,
+            // hyper would let go of it: to hyper the connection rests until the whole head is there.
+            Phase::Head { .. } => true,
+            Phase::Exchange | Phase::Flushing => false,
         }
     }
 

@@ -82,6 +82,7 @@ mod shutdown;
 mod address;
 mod config;
 mod sys;
+mod times;
 
 use std::convert::Infallible;
 use std::io;
@@ -227,6 +228,8 @@ impl Server {
         let mut listeners = Listeners::new(bound)?;
         let writer = config.access_log.take().map(AccessLog::start).transpose()?;
         let log = writer.as_ref().map(|writer| writer.log.clone());
+        // Nothing fails from now on: what was handed over is this server's.
+        listeners.own_files();
         let crowd = Crowd::new(&config);
         let protocol = Arc::new(connection::protocol(&config));
         let config = Arc::new(config);
@@ -285,7 +288,8 @@ impl Server {
             }
         };
         if let Some((accepted, counted)) = next {
-            start(accepted, counted, crowd.place_at_once(), true);
+            let is_last = ending == Ending::Stop;
+            start(accepted, counted, crowd.place_at_once(), is_last);
         }
         // Closing the sockets comes first: new clients are refused, or another's, while old ones are served.
         match ending {

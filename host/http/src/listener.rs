@@ -6,16 +6,16 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Type};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use wasm_gw_protocol::ConnInfo;
 
 use crate::address::Address;
@@ -74,7 +74,7 @@ impl Bound {
         let path = address.as_pathname();
         let path =
             path.ok_or_else(|| wrong("it is neither of TCP nor a unix socket with a file"))?;
-        let file = SocketFile::new(path, removes_file)?;
+        let file = SocketFile::handed_over(path, removes_file)?;
         Ok(Bound::Unix(socket.into(), file))
     }
 
@@ -87,7 +87,7 @@ impl Bound {
             },
             Bound::Unix(listener, file) => Listening {
                 socket: listener.try_clone()?.into(),
-                removes_file: file.is_removed,
+                removes_file: file.is_ours(),
             },
         })
     }
@@ -127,7 +127,7 @@ fn bind_unix(path: &Path) -> io::Result<(StdUnixListener, SocketFile)> {
     remove_stale(path)?;
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
-    let file = SocketFile::new(path, true)?;
+    let file = SocketFile::new(path)?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok((socket.into(), file))
@@ -164,17 +164,32 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
-    identity: (u64, u64),
+    /// Which file it is, if it is ours.
+    identity: Option<(u64, u64)>,
+    /// As long as a server may not come to serve, what was handed over to it is still another's.
     is_removed: bool,
 }
 
 impl SocketFile {
-    fn new(path: &Path, is_removed: bool) -> io::Result<Self> {
+    fn new(path: &Path) -> io::Result<Self> {
         Ok(SocketFile {
             path: path.to_owned(),
-            identity: identity(path)?,
-            is_removed,
+            identity: Some(identity(path)?),
+            is_removed: true,
         })
+    }
+
+    /// One that somebody else has made. A manager's may be where it cannot be seen from here.
+    fn handed_over(path: &Path, is_ours: bool) -> io::Result<Self> {
+        Ok(SocketFile {
+            path: path.to_owned(),
+            identity: is_ours.then(|| identity(path)).transpose()?,
+            is_removed: false,
+        })
+    }
+
+    fn is_ours(&self) -> bool {
+        self.identity.is_some()
     }
 }
 
@@ -185,7 +200,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if self.is_removed && identity(&self.path).is_ok_and(|found| found == self.identity) {
+        if self.is_removed && identity(&self.path).is_ok_and(|found| self.identity == Some(found)) {
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -224,11 +239,20 @@ impl Listeners {
         })
     }
 
+    /// The server serves: files that were handed over to it go with it.
+    pub(crate) fn own_files(&mut self) {
+        self.remove_files(true);
+    }
+
     /// Another process listens on them now: their files stay.
     pub(crate) fn hand_over(mut self) {
+        self.remove_files(false);
+    }
+
+    fn remove_files(&mut self, is_removed: bool) {
         for listener in &mut self.listeners {
             if let Listener::Unix(_, file) = listener {
-                file.is_removed = false;
+                file.is_removed = is_removed && file.is_ours();
             }
         }
     }
@@ -253,24 +277,11 @@ impl Listeners {
 
     /// The connections that wait in the kernel's queues now: no more than these hold, since others may come as
     /// fast as they are taken.
-    pub(crate) fn queued(&mut self) -> impl Iterator<Item = Accepted> {
-        let most = self.listeners.len() * BACKLOG as usize;
-        std::iter::from_fn(|| self.accept_at_once()).take(most)
-    }
-
-    fn accept_at_once(&mut self) -> Option<Accepted> {
-        let mut cx = Context::from_waker(Waker::noop());
-        loop {
-            match self.poll_accept(&mut cx) {
-                Poll::Ready(Ok(accepted)) => return Some(accepted),
-                Poll::Ready(Err(error)) if concerns_one_connection(&error) => {}
-                Poll::Ready(Err(error)) => {
-                    tracing::error!(%error, "cannot accept the last connections");
-                    return None;
-                }
-                Poll::Pending => return None,
-            }
-        }
+    pub(crate) fn queued(&self) -> impl Iterator<Item = Accepted> {
+        // The kernel takes one more than it was told.
+        let most = BACKLOG as usize + 1;
+        (self.listeners.iter())
+            .flat_map(move |listener| std::iter::from_fn(|| listener.accept_at_once()).take(most))
     }
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
@@ -287,16 +298,38 @@ impl Listeners {
 }
 
 impl Listener {
+    /// A connection that waits in the kernel's queue, if there is one. The kernel is asked: tokio knows what its
+    /// driver has seen, and answers a task so many times only.
+    fn accept_at_once(&self) -> Option<Accepted> {
+        loop {
+            let accepted = match self {
+                Listener::Tcp(listener) => accept(listener)
+                    .and_then(|socket| TcpStream::from_std(socket.into()))
+                    .and_then(|stream| {
+                        let remote = stream.peer_addr()?;
+                        of_tcp(stream, remote)
+                    }),
+                Listener::Unix(listener, _) => accept(listener)
+                    .and_then(|socket| UnixStream::from_std(socket.into()))
+                    .map(|stream| (Socket::Unix(stream), ConnInfo::unix())),
+            };
+            match accepted {
+                Ok(accepted) => return Some(accepted),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept the last connections");
+                    return None;
+                }
+            }
+        }
+    }
+
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         match self {
             Listener::Tcp(listener) => listener.poll_accept(cx).map(|accepted| {
                 let (stream, remote) = accepted?;
-                // An answer in two writes must not wait for the client's delayed
-                // acknowledgement of the first. It fails only for a connection that is gone,
-                // which its first read tells.
-                let _ = stream.set_nodelay(true);
-                let info = ConnInfo::tcp(stream.local_addr()?, remote);
-                Ok((Socket::Tcp(stream), info))
+                of_tcp(stream, remote)
             }),
             Listener::Unix(listener, _) => listener.poll_accept(cx).map(|accepted| {
                 let (stream, _) = accepted?;
@@ -304,6 +337,21 @@ impl Listener {
             }),
         }
     }
+}
+
+fn accept(listener: &impl AsFd) -> io::Result<socket2::Socket> {
+    let (socket, _) = socket2::SockRef::from(listener).accept()?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+fn of_tcp(stream: TcpStream, remote: SocketAddr) -> io::Result<Accepted> {
+    // An answer in two writes must not wait for the client's delayed
+    // acknowledgement of the first. It fails only for a connection that is gone,
+    // which its first read tells.
+    let _ = stream.set_nodelay(true);
+    let info = ConnInfo::tcp(stream.local_addr()?, remote);
+    Ok((Socket::Tcp(stream), info))
 }
 
 /// Whether the next connection may well be accepted at once.

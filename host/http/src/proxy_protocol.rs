@@ -10,14 +10,14 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 use wasm_gw_protocol::{ConnInfo, Endpoint, Scheme};
 
 use crate::config::HttpConfig;
-use crate::exchange::LATELY;
 use crate::origin::Origin;
-use crate::shutdown::{Stage, Stages};
+use crate::shutdown::{LATELY, Stage, Stages};
 use crate::stream::Socket;
+use crate::times::from_now;
 
 /// The longest header of version 1, its line end included.
 const MAX_V1: usize = 107;
@@ -54,7 +54,7 @@ pub(crate) async fn receive(
     };
     let mut buffer = vec![0; MAX_V2];
     let mut filled = 0;
-    let mut deadline = Instant::now() + config.header_timeout;
+    let mut deadline = from_now(config.header_timeout);
     loop {
         let read = tokio::select! {
             biased;
@@ -63,7 +63,7 @@ pub(crate) async fn receive(
                 Stage::Serving | Stage::HandingOver => continue,
                 // As a connection that has just come; see `Connection::drain`.
                 Stage::Draining => {
-                    deadline = deadline.min(Instant::now() + LATELY);
+                    deadline = deadline.min(from_now(LATELY));
                     continue;
                 }
                 Stage::Cut => return None,

@@ -10,7 +10,10 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+
 use tokio::time::Instant;
+
+use crate::times::from_now;
 
 /// How a server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +67,19 @@ enum Never {}
 /// more than this means that a service blocks its thread.
 const CUT_PATIENCE: Duration = Duration::from_secs(5);
 
+/// A client that was served, or has come, so short a time before the server's end may send one more
+/// request, in so much time.
+pub(crate) const LATELY: Duration = Duration::from_secs(1);
+
+/// Until when a connection that rests since then may rest while the server drains.
+pub(crate) fn drain_until(since: Instant, drain: Instant) -> Instant {
+    if drain.saturating_duration_since(since) < LATELY {
+        drain + LATELY
+    } else {
+        drain
+    }
+}
+
 /// When there is no more time than this, connections that rest are no longer waited for.
 const LAST: Duration = Duration::from_secs(2);
 
@@ -101,7 +117,7 @@ impl Drain {
             mut gone,
         } = self;
         drop(alive);
-        let end = Instant::now() + patience;
+        let end = from_now(patience);
         if ending == Ending::HandOver {
             stage.send_replace(Stage::HandingOver);
             let rest = patience.saturating_sub(LAST);

@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::exchange::Connection;
 use crate::sys;
+use crate::times::from_now;
 
 /// An accepted connection.
 #[derive(Debug)]
@@ -134,7 +135,7 @@ impl Socket {
         if self.shutdown().is_err() {
             return;
         }
-        let end = Instant::now() + time;
+        let end = from_now(time);
         let discard = std::future::poll_fn(|cx| {
             with_read_buffer(|buffer| {
                 loop {
@@ -154,7 +155,7 @@ impl Socket {
     /// Resets the connection after the peer's kernel has what was sent, bounded in time: the
     /// blocks before a failure arrive, and the end after them is no end.
     pub(crate) async fn reset_after_delivery(&self, time: Duration) {
-        let end = Instant::now() + time;
+        let end = from_now(time);
         let mut pause = Duration::from_micros(200);
         while self.unacknowledged().is_some_and(|bytes| bytes > 0) && Instant::now() < end {
             sleep(pause).await;

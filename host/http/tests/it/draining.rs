@@ -53,21 +53,22 @@ fn a_connection_that_rests_for_longer_closes_at_once() {
 fn who_waits_in_the_queue_is_served() {
     let mut server = TestServer::with(HttpConfig {
         max_connections: Some(1),
-        max_connections_per_address: Some(100),
+        max_connections_per_address: Some(1000),
         ..HttpConfig::default()
     });
     let mut first = server.connect();
     first.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbo");
     server.events.wait("called /echo");
-    let mut waiting: Vec<_> = (0..20).map(|_| server.connect()).collect();
-    for client in &mut waiting[..10] {
+    // More than tokio gives a task at once.
+    let mut waiting: Vec<_> = (0..300).map(|_| server.connect()).collect();
+    for client in &mut waiting[..290] {
         client.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
     }
     server.begin_stop();
     while TcpStream::connect(server.tcp()).is_ok() {
         std::thread::yield_now();
     }
-    for client in &mut waiting[10..] {
+    for client in &mut waiting[290..] {
         client.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
     }
     for client in &mut waiting {
@@ -90,6 +91,9 @@ fn an_exchange_in_progress_finishes_and_new_clients_are_refused() {
     server.events.wait("called /echo");
     let mut slow = server.connect();
     slow.send("GET /hello HT");
+    let mut second = server.connect();
+    second.get("/hello");
+    second.send("GET /hello HT");
     server.connect().get("/hello");
     let mut old = server.connect();
     old.send("POST /echo HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\n");
@@ -104,14 +108,17 @@ fn an_exchange_in_progress_finishes_and_new_clients_are_refused() {
     assert_eq!(answer.text(), "body");
     assert_eq!(answer.field("connection"), Some("close"));
     client.assert_closed();
-    // A head that is begun is in progress as well.
+    // A head that is begun is in progress as well, be it the first or a later one.
+    second.send("TP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(second.answer().field("connection"), Some("close"));
+    second.assert_closed();
     slow.send("TP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(slow.answer().field("connection"), Some("close"));
     slow.assert_closed();
     old.send("dy");
     assert_eq!(old.answer().field("connection"), Some("close"));
     old.assert_closed();
-    drop((client, slow, old));
+    drop((client, slow, second, old));
     assert_eq!(server.stop().cut, 0);
 }
 

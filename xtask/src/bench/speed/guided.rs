@@ -80,7 +80,10 @@ pub(crate) fn server() -> Result<PathBuf> {
         host,
         &flag,
     )?;
-    fs::copy(guided, &binary)?;
+    // Whole or not at all.
+    let copy = made.join("copy");
+    fs::copy(guided, &copy)?;
+    fs::rename(copy, &binary)?;
     Ok(binary)
 }
 

@@ -62,11 +62,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
             .over(Manifest::read(Path::new(MANIFEST))?.serve),
         None => args.options,
     };
-    options.check()?;
+    let handed = Handed::take()?;
+    options.check(!handed.apps.is_empty())?;
     let files = apps::files(&options)?;
     let addresses = Addresses::of(&options)?;
     let program = Program::of_this_process().context("cannot find this program's file")?;
-    let handed = Handed::take()?;
     let format = options.log_format.unwrap_or_default();
     telemetry::start(format)?;
 
@@ -104,26 +104,35 @@ async fn serve(asked: Asked, addresses: Addresses, mut handed: Handed) -> anyhow
         none if none.is_empty() => Server::bind(&addresses.listen, config)?,
         given => Server::on(given, config).context("what was handed over to listen on")?,
     };
-    let watched = match (handed.status.take(), &addresses.status) {
+    let watched_server = match (handed.status.take(), &addresses.status) {
         (Some(given), _) => Some(status::on(given).context("what was handed over for the status")?),
         (None, Some(address)) => Some(status::bind(address)?),
         (None, None) => None,
     };
     let sockets = Sockets {
         apps: server.sockets()?,
-        status: (watched.as_ref()).map_or(Ok(Vec::new()), Server::sockets)?,
+        status: (watched_server.as_ref()).map_or(Ok(Vec::new()), Server::sockets)?,
     };
     let places = Places {
         apps: urls(&server),
-        status: watched.as_ref().and_then(|server| urls(server).pop()),
+        status: watched_server
+            .as_ref()
+            .and_then(|server| urls(server).pop()),
     };
     notify::loading();
     // To the end of it all.
     let mut alive = JoinSet::new();
     alive.spawn(notify::alive());
     let status = Status::default();
-    let mut watched = watched.map(|server| Watched::begin(server, status.clone()));
+    let (mut watched, mut later) = (None, None);
+    match watched_server {
+        // Until this process serves, the one whose place it takes answers.
+        Some(server) if handed.replaces() => later = Some(server),
+        Some(server) => watched = Some(Watched::begin(server, status.clone())),
+        None => {}
+    }
     let whole = Whole {
+        watched_later: later,
         server,
         sockets,
         places,
@@ -146,6 +155,8 @@ struct Whole<'a> {
     places: Places,
     status: Status,
     watched: &'a mut Option<Watched>,
+    /// Where the status is to be answered once the process serves.
+    watched_later: Option<Server>,
     handed: Handed,
 }
 
@@ -163,6 +174,7 @@ async fn serve_apps(asked: Asked, whole: Whole<'_>, signals: Signals) -> anyhow:
         places,
         status,
         watched,
+        watched_later,
         mut handed,
     } = whole;
     let options = Arc::new(options);
@@ -200,6 +212,9 @@ async fn serve_apps(asked: Asked, whole: Whole<'_>, signals: Signals) -> anyhow:
         status.serving();
         notify::ready();
         handed.ready();
+        if let Some(server) = watched_later {
+            *watched = Some(Watched::begin(server, status.clone()));
+        }
         let ending = end(stop, hand_over, &program, sockets).await;
         status.draining();
         match ending {
