@@ -144,6 +144,8 @@ struct Current {
     /// The answer is of unknown length to a client that cannot have it chunked: only a reset
     /// tells a broken one from a whole one.
     ends_by_close: bool,
+    /// The head has told the client, on our behalf, that the connection ends.
+    says_close: bool,
 }
 
 struct Told {
@@ -381,6 +383,7 @@ impl Connection {
             cpu: cpu.clone(),
             status: None,
             ends_by_close: false,
+            says_close: false,
         });
         state.phase = Phase::Exchange;
         state.number += 1;
@@ -412,6 +415,9 @@ impl Connection {
             current.ends_by_close = ends_by_close;
         }
         if state.body_failed || state.is_closing {
+            if let Some(current) = &mut state.current {
+                current.says_close = true;
+            }
             Persistence::Close
         } else {
             Persistence::Free
@@ -554,8 +560,9 @@ impl Connection {
         self.lock().is_closing = true;
     }
 
-    /// The same, and one that rests is to be closed. Says whether it may get one more request: a head has begun, or
-    /// a client that was served a moment ago, or has just come, may have sent one already.
+    /// The same, and one that rests is to be closed. Says whether it may get one more request: a head has begun, a
+    /// client that was served a moment ago, or has just come, may have sent one already, and so may one whose answer
+    /// is under way and did not say that it is the last.
     pub(crate) fn drain(&self) -> bool {
         let mut state = self.lock();
         state.is_closing = true;
@@ -565,6 +572,10 @@ impl Connection {
             Phase::Resting { since, .. } => drain_until(since, drain) > now,
             // hyper would let go of it: to hyper the connection rests until the whole head is there.
             Phase::Head { .. } => true,
+            Phase::Exchange | Phase::Flushing if state.body == RequestBodyState::Read => {
+                let current = state.current.as_ref();
+                current.is_some_and(|current| current.status.is_some() && !current.says_close)
+            }
             Phase::Exchange | Phase::Flushing => false,
         }
     }

@@ -74,7 +74,7 @@ pub(crate) const LATELY: Duration = Duration::from_secs(1);
 /// Until when a connection that rests since then may rest while the server drains.
 pub(crate) fn drain_until(since: Instant, drain: Instant) -> Instant {
     if drain.saturating_duration_since(since) < LATELY {
-        drain + LATELY
+        since.max(drain) + LATELY
     } else {
         drain
     }

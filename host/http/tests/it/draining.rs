@@ -32,6 +32,29 @@ fn a_connection_that_rests_since_lately_gets_one_more_answer() {
     assert_eq!(server.stop().cut, 0);
 }
 
+/// The answer under way has not said that it is the last, so the client may ask again as soon as it is whole.
+#[test]
+fn an_answer_that_did_not_say_so_is_not_the_last() {
+    let mut server = TestServer::start();
+    let mut client = server.connect();
+    client.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+    let head = client.head();
+    assert_eq!(head.field("connection"), None);
+    server.begin_stop();
+    while TcpStream::connect(server.tcp()).is_ok() {
+        std::thread::yield_now();
+    }
+    // More than a connection that rests may have.
+    std::thread::sleep(ms(1100));
+    client.take(head.field("content-length").unwrap().parse().unwrap());
+    let last = client.get("/hello");
+    assert_eq!(last.text(), "hello");
+    assert_eq!(last.field("connection"), Some("close"));
+    client.assert_closed();
+    drop(client);
+    assert_eq!(server.stop().cut, 0);
+}
+
 #[test]
 fn a_connection_that_rests_for_longer_closes_at_once() {
     let mut server = TestServer::start();
