@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use wasm_gw_protocol::{Endpoint, TrustedProxies};
 
 use crate::config::HttpConfig;
-use crate::exchange::Connection;
+use crate::exchange::{Connection, Rest};
 use crate::sys;
 
 /// One address may have one part in so many of all connections, if nothing else is said.
@@ -27,7 +27,8 @@ const PART: usize = 64;
 /// How long somebody who waits for a place waits before all are looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// How long a connection that has never sent anything is left alone.
+/// How long a connection is left alone that has never sent anything, or was served a moment ago: its client may have
+/// sent the next request already.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// How often the log says that an address has too many.
@@ -162,8 +163,8 @@ impl Crowd {
         Arc::clone(&self.0.places).try_acquire_owned().ok()
     }
 
-    /// Tells connections to go: those that have rested for longest, and if there are none those that have
-    /// been silent from the beginning.
+    /// Tells connections to go: those that have rested for longest, then those that have been silent from the
+    /// beginning, and only where these are too few those that were served a moment ago.
     fn make_room(&self) {
         let all: Vec<Arc<Connection>> = {
             let state = self.lock();
@@ -173,23 +174,33 @@ impl Crowd {
                 .filter_map(Weak::upgrade)
                 .collect()
         };
-        let now = Instant::now();
-        let mut resting: Vec<_> = (all.iter())
-            .filter_map(|connection| {
-                let rest = connection.rest()?;
-                let may_go = !rest.fresh || now.saturating_duration_since(rest.since) >= SILENCE;
-                may_go.then_some(((rest.fresh, rest.since), connection))
-            })
-            .collect();
+        let resting = all
+            .iter()
+            .filter_map(|connection| Some((connection.rest()?, connection)));
         let wanted = self.0.most.div_ceil(PART);
-        if resting.len() > wanted {
-            resting.select_nth_unstable_by_key(wanted, |(rank, _)| *rank);
-            resting.truncate(wanted);
-        }
-        for (_, connection) in resting {
+        for connection in who_goes(resting.collect(), wanted, Instant::now()) {
             connection.tell_to_go();
         }
     }
+}
+
+/// So many of those that rest, in the order in which they are to go.
+fn who_goes<T>(resting: Vec<(Rest, T)>, wanted: usize, now: Instant) -> impl Iterator<Item = T> {
+    let is_old = |rest: &Rest| now.saturating_duration_since(rest.since) >= SILENCE;
+    let due = resting
+        .iter()
+        .filter(|(rest, _)| rest.fresh || is_old(rest));
+    let are_enough = due.count() >= wanted;
+    let mut going: Vec<_> = resting
+        .into_iter()
+        .filter(|(rest, _)| is_old(rest) || !rest.fresh && !are_enough)
+        .collect();
+    let rank = |(rest, _): &(Rest, T)| (rest.fresh, rest.since);
+    if going.len() > wanted {
+        going.select_nth_unstable_by_key(wanted, rank);
+        going.truncate(wanted);
+    }
+    going.into_iter().map(|(_, one)| one)
 }
 
 impl Counted {
@@ -254,6 +265,38 @@ mod tests {
         assert_eq!(source("::ffff:192.0.2.1"), source("192.0.2.1"));
         assert_ne!(source("192.0.2.1"), source("192.0.2.2"));
         assert_eq!(Source::of(&Endpoint::Unix), None);
+    }
+
+    #[test]
+    fn those_who_have_rested_for_longest_go_and_those_served_just_now_go_last() {
+        let now = Instant::now() + Duration::from_secs(3600);
+        let rests = |seconds, fresh| Rest {
+            since: now - Duration::from_secs(seconds),
+            fresh,
+        };
+        let check = |resting: &[(Rest, &'static str)], wanted, expected: &[&str]| {
+            let mut going: Vec<_> = who_goes(resting.to_vec(), wanted, now).collect();
+            going.sort_unstable();
+            assert_eq!(going, expected);
+        };
+        let served = |seconds| rests(seconds, false);
+        let silent = |seconds| rests(seconds, true);
+        check(&[], 1, &[]);
+        let all = [
+            (served(0), "just now"),
+            (served(9), "rested"),
+            (served(60), "rested long"),
+            (silent(90), "silent"),
+            (silent(0), "new"),
+        ];
+        check(&all, 1, &["rested long"]);
+        check(&all, 2, &["rested", "rested long"]);
+        check(&all, 4, &["rested", "rested long", "silent"]);
+        // Silent ones that will be due in a moment are waited for, if they are as many.
+        let two = [(served(0), "just now"), (silent(0), "new")];
+        check(&two, 1, &[]);
+        check(&two, 2, &["just now"]);
+        check(&[(served(0), "just now")], 2, &["just now"]);
     }
 
     #[test]
