@@ -12,7 +12,7 @@ use std::os::unix::net::UnixListener as StdUnixListener;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockAddr, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -23,6 +23,9 @@ use crate::stream::Socket;
 
 /// Connections the kernel completes before they are accepted.
 const BACKLOG: i32 = 1024;
+
+/// How often the log says that nothing can be accepted.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
 
 /// A socket that is bound and listens, before anything is accepted. Needs no runtime.
 #[derive(Debug)]
@@ -214,6 +217,8 @@ pub(crate) struct Listeners {
     listeners: Vec<Listener>,
     /// Which one is asked first: every one in turn.
     first: usize,
+    /// When the log said last that nothing can be accepted.
+    told: Option<Instant>,
 }
 
 enum Listener {
@@ -236,6 +241,7 @@ impl Listeners {
         Ok(Listeners {
             listeners,
             first: 0,
+            told: None,
         })
     }
 
@@ -267,11 +273,20 @@ impl Listeners {
                     tracing::debug!(%error, "a connection was gone before it was accepted");
                 }
                 Err(error) => {
+                    self.tell(&error);
                     let pause = backoff.next();
-                    tracing::error!(%error, ?pause, "cannot accept connections, trying again");
                     tokio::time::sleep(pause).await;
                 }
             }
+        }
+    }
+
+    /// What lasts is said once in a while, and not at each attempt.
+    fn tell(&mut self, error: &io::Error) {
+        let now = Instant::now();
+        if self.told.is_none_or(|told| now - told >= TELL_AGAIN) {
+            self.told = Some(now);
+            tracing::error!(%error, "cannot accept connections; trying again until it works");
         }
     }
 
