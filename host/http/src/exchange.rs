@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use wasm_gw_protocol::{ConnInfo, CpuTime, Endpoint, Refusal, RequestId};
 
 use crate::access_log::{Line, Log, Target};
+use crate::busy::{Busy, Entered};
 use crate::config::HttpConfig;
 use crate::origin::Origin;
 use crate::request_line::{RefusedLine, RequestLine};
@@ -38,31 +39,6 @@ pub(crate) struct Connection {
     write_deferred: AtomicBool,
     busy: Busy,
     state: Mutex<State>,
-}
-
-/// How many exchanges of the whole server are in progress. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Busy(Arc<AtomicUsize>);
-
-impl Busy {
-    fn enter(&self) -> Entered {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Entered(self.clone())
-    }
-
-    /// Whether there is more than the one that asks.
-    fn is_shared(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 1
-    }
-}
-
-/// One of them; dropping it takes it off.
-struct Entered(Busy);
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// Where a connection is between two requests and inside of one.

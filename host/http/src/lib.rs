@@ -63,6 +63,8 @@ mod connection;
 
 mod exchange;
 
+mod busy;
+
 mod request_line;
 
 mod service;
@@ -102,8 +104,9 @@ pub use crate::config::HttpConfig;
 pub use crate::listener::Listening;
 pub use crate::shutdown::{Drained, Ending};
 
+use crate::busy::Busy;
 use crate::crowd::{Counted, Crowd, Place};
-use crate::exchange::{Busy, Connection};
+use crate::exchange::Connection;
 use crate::listener::{Accepted, Bound, Listeners};
 use crate::origin::Origin;
 use crate::shutdown::{Drain, Stage};

@@ -349,12 +349,8 @@ mod tests {
     fn between_flushes(blocks: &[usize]) -> Vec<Vec<usize>> {
         let config = HttpConfig::default();
         let origin = Origin::plain(ConnInfo::unix(), &config);
-        let connection = Connection::new(
-            Arc::new(config),
-            origin,
-            None,
-            crate::exchange::Busy::default(),
-        );
+        let connection =
+            Connection::new(Arc::new(config), origin, None, crate::busy::Busy::default());
         let (request, ()) = http::Request::new(()).into_parts();
         let id = RequestId::from_bits(1);
         connection.begin(&request, None, &id, &CpuTime::default(), false);
