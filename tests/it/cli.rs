@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wasm_gw_tests::client::End;
-use wasm_gw_tests::command::{Process, output, wasm_gw};
+use wasm_gw_tests::command::{Process, output, refused, wasm_gw};
 use wasm_gw_tests::guests::guest_path;
 
 const PORT: &str = "--listen=127.0.0.1:0";
@@ -17,26 +17,6 @@ const PORT: &str = "--listen=127.0.0.1:0";
 /// `wasm-gw serve` with these arguments, on a free port, in the folder of the guests.
 fn serve(arguments: &[&str]) -> Command {
     wasm_gw(["serve", PORT].iter().chain(arguments))
-}
-
-/// It ends with this code and says all of this on stderr, in one message and no more.
-#[track_caller]
-fn refused(command: Command, code: i32, expected: &[&str]) {
-    let shown = format!("{command:?}");
-    let output = output(command);
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{shown}: {stderr}");
-    for part in expected {
-        assert!(stderr.contains(part), "{shown}: no `{part}` in: {stderr}");
-    }
-    assert!(
-        output.stdout.is_empty(),
-        "{shown}: it printed what was not asked for"
-    );
-    assert_eq!(stderr.matches("error: ").count(), 1, "{shown}: {stderr}");
-    for part in ["panicked", "backtrace", ".rs:", "listens"] {
-        assert!(!stderr.contains(part), "{shown}: `{part}` in: {stderr}");
-    }
 }
 
 /// A folder with `app.wasm`, `data/file` and this `wasm-gw.toml`.

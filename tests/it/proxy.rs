@@ -5,7 +5,7 @@
 use serde_json::Value;
 use wasm_gw_protocol::TrustedProxies;
 use wasm_gw_tests::client::{Client, Response};
-use wasm_gw_tests::command::{Process, output, wasm_gw};
+use wasm_gw_tests::command::{Process, refused, wasm_gw};
 use wasm_gw_tests::{TestApp, TestServer, Vars, log, raw};
 
 /// These, and nobody else.
@@ -427,12 +427,7 @@ fn the_command_says_what_is_wrong_with_a_proxy() {
         (&["--trusted-proxy=0.0.0.0/0"], &["would believe everybody"]),
     ] {
         let command = ["serve", "environ_dump.wasm"].iter().chain(arguments);
-        let output = output(wasm_gw(command));
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
-        for part in parts {
-            assert!(stderr.contains(part), "no `{part}` in: {stderr}");
-        }
+        refused(wasm_gw(command), 2, parts);
     }
     // The same in a file, with its line.
     let folder = tempfile::tempdir().unwrap();
@@ -441,11 +436,5 @@ fn the_command_says_what_is_wrong_with_a_proxy() {
     std::fs::write(&file, text).unwrap();
     let mut command = wasm_gw(["serve", "--config"]);
     command.arg(&file);
-    let output = output(command);
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{stderr}");
-    assert!(
-        stderr.contains(":3: ") && stderr.contains("write 10.0.0.0/8"),
-        "{stderr}"
-    );
+    refused(command, 2, &[":3: ", "write 10.0.0.0/8"]);
 }

@@ -50,6 +50,26 @@ pub fn output(mut command: Command) -> Output {
     command.output().unwrap()
 }
 
+/// It ends with this code and says all of this on stderr, in one message and no more.
+#[track_caller]
+pub fn refused(command: Command, code: i32, expected: &[&str]) {
+    let shown = format!("{command:?}");
+    let output = output(command);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{shown}: {stderr}");
+    for part in expected {
+        assert!(stderr.contains(part), "{shown}: no `{part}` in: {stderr}");
+    }
+    assert!(
+        output.stdout.is_empty(),
+        "{shown}: it printed what was not asked for"
+    );
+    assert_eq!(stderr.matches("error: ").count(), 1, "{shown}: {stderr}");
+    for part in ["panicked", "backtrace", ".rs:", "listens"] {
+        assert!(!stderr.contains(part), "{shown}: `{part}` in: {stderr}");
+    }
+}
+
 /// A server in a process of its own, killed when it is dropped.
 pub struct Process {
     child: Child,

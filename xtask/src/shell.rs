@@ -59,3 +59,19 @@ pub(crate) fn target_folder() -> PathBuf {
     });
     said.unwrap_or_else(|| root().join("target"))
 }
+
+/// The compiler, as it tells of itself.
+pub(crate) fn rustc() -> Result<Rustc> {
+    let told = output(Command::new("rustc").arg("-vV"))?;
+    let host = told.lines().find_map(|line| line.strip_prefix("host: "));
+    let host = host.context("rustc says no host")?.to_owned();
+    Ok(Rustc { host, told })
+}
+
+/// See [`rustc`].
+pub(crate) struct Rustc {
+    /// The target that it builds for by itself, as Rust names it.
+    pub(crate) host: String,
+    /// All of it, its version among it.
+    pub(crate) told: String,
+}

@@ -100,7 +100,7 @@ if command -v systemctl > /dev/null; then
 fi
 "#;
 
-fn is_debian() -> bool {
+pub(crate) fn is_debian() -> bool {
     is_command("dpkg-query") && is_command("apt-get")
 }
 

@@ -466,6 +466,7 @@ impl App {
         };
         Some((place, environ))
     }
+
     /// What an instance needs of the system: its grants, which were there at load and may be no
     /// more, and the ticks that bound its time.
     fn provide(&self, room: Room, asked: &Asked) -> Result<(Provided, Ticking), String> {

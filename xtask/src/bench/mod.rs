@@ -7,6 +7,7 @@
 //! | `options.rs` | the command line |
 //! | `speed/` | wasm-gw beside its peers |
 //! | `hostile/` | `--fair` and `--bounded` |
+//! | `measured.rs` | which build of the server that is |
 //! | `programs.rs` | the programs that both need, found or built |
 //! | `process.rs` | a process and its memory |
 //! | `http.rs` | one request |
@@ -19,6 +20,7 @@ mod figures;
 mod hostile;
 pub(crate) mod http;
 pub(crate) mod machine;
+mod measured;
 mod options;
 pub(crate) mod process;
 mod programs;

@@ -6,8 +6,6 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::options::Options;
-use super::speed::guided;
 use crate::shell::{cargo, output, root, run, step, target_folder};
 
 /// The series that is compared with: the one that the host itself is built on.
@@ -68,16 +66,6 @@ impl Program {
             .split(|letter: char| letter.is_whitespace() || letter == ',')
             .any(|word| word == option)
     }
-}
-
-/// The server that is measured: of this checkout, as it is shipped, unless the options say otherwise.
-pub(crate) fn measured(options: &Options) -> Result<Program> {
-    let binary = match options.servers.first() {
-        Some(path) => path.clone(),
-        None if options.plain => plain()?,
-        None => guided::server()?,
-    };
-    gateway(binary)
 }
 
 /// A build of wasm-gw.

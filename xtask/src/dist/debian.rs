@@ -11,6 +11,7 @@ use super::service::{Service, command_of};
 use super::tree::{Tree, read};
 use super::{Release, third_party};
 use crate::shell::{output, run};
+use crate::tools;
 
 const UNIT: &str = "usr/lib/systemd/system/wasm-gw.service";
 const CONFIG: &str = "etc/wasm-gw/wasm-gw.toml";
@@ -20,14 +21,18 @@ const LISTEN: &str = "listen = [\"127.0.0.1:8080\"]";
 
 /// Whether this machine has what makes it. Whoever has another system is told, and goes on; CI is not to be without it.
 pub(crate) fn is_possible() -> Result<bool> {
-    let missing: Vec<&str> = ["dpkg", "dpkg-deb", "dpkg-shlibdeps", "systemd-sysusers"]
-        .into_iter()
-        .filter(|tool| !exists(tool))
-        .collect();
-    if missing.is_empty() {
+    let missing = || -> Vec<&str> {
+        let tools = ["dpkg", "dpkg-deb", "dpkg-shlibdeps", "systemd-sysusers"];
+        tools.into_iter().filter(|tool| !exists(tool)).collect()
+    };
+    if missing().is_empty() {
         return Ok(true);
     }
-    let missing = missing.join(", ");
+    if tools::is_debian() {
+        tools::ensure_debian(&["dpkg-dev", "systemd"])?;
+        return Ok(true);
+    }
+    let missing = missing().join(", ");
     if std::env::var_os("CI").is_some() {
         bail!("no {missing} here: apt-get install dpkg-dev systemd");
     }

@@ -31,7 +31,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::shell::{output, root, target_folder};
+use crate::shell::{output, root, rustc, target_folder};
 use crate::{suite, tools};
 use binary::Binary;
 use options::Options;
@@ -89,8 +89,6 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
 
 impl Release {
     fn new(options: &Options) -> Result<Self> {
-        let rustc = output(Command::new("rustc").arg("-vV"))?;
-        let target = rustc.lines().find_map(|line| line.strip_prefix("host: "));
         let time = match std::env::var("SOURCE_DATE_EPOCH") {
             Ok(time) => time,
             Err(_) => {
@@ -104,7 +102,7 @@ impl Release {
         Ok(Self {
             folder,
             version: env!("CARGO_PKG_VERSION"),
-            target: target.context("rustc says no host")?.to_owned(),
+            target: rustc()?.host,
             time: time.trim().to_owned(),
             quick: options.quick,
         })

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-use crate::shell::{cargo, output};
+use crate::shell::{cargo, output, rustc};
 
 #[derive(Deserialize)]
 struct Metadata {
@@ -59,7 +59,7 @@ pub(crate) fn licences() -> Result<String> {
             "--locked",
             "--format-version=1",
             "--filter-platform",
-            &host()?,
+            &rustc()?.host,
         ],
     ))?;
     let metadata: Metadata = serde_json::from_str(&metadata)?;
@@ -89,12 +89,6 @@ pub(crate) fn licences() -> Result<String> {
         text.push('\n');
     }
     Ok(text)
-}
-
-fn host() -> Result<String> {
-    let rustc = output(std::process::Command::new("rustc").arg("-vV"))?;
-    let host = rustc.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host.context("rustc says no host")?.to_owned())
 }
 
 /// What is linked into this package of the checkout and is not of the checkout itself, in the order of names.

@@ -63,6 +63,14 @@ const FIELDS: [&str; 34] = [
 
 const LINE_ENDS: [&str; 6] = ["\r\n", "\r\n", "\r\n", "\n", "\r", "\r\r\n"];
 
+/// The end of a line, in an odd script perhaps an odd one.
+fn line_end(source: &mut Source<'_>, odd: bool) -> &'static str {
+    match odd {
+        true => source.one_of(&LINE_ENDS),
+        false => "\r\n",
+    }
+}
+
 /// What is sent.
 pub(super) struct Script {
     pub(super) bytes: Vec<u8>,
@@ -120,10 +128,7 @@ fn request(source: &mut Source<'_>, out: &mut Vec<u8>) {
         return;
     }
     let odd = source.once_in(4);
-    let end = |source: &mut Source<'_>| match odd {
-        true => source.one_of(&LINE_ENDS),
-        false => "\r\n",
-    };
+    let end = |source: &mut Source<'_>| line_end(source, odd);
     let method = match source.once_in(3) {
         true => source.one_of(&METHODS),
         false => source.one_of(&["GET", "POST"]),
@@ -201,23 +206,9 @@ fn body(source: &mut Source<'_>, odd: bool) -> Body {
             false => format!("{size:x}"),
         };
         bytes.extend_from_slice(line.as_bytes());
-        bytes.extend_from_slice(
-            if odd {
-                source.one_of(&LINE_ENDS)
-            } else {
-                "\r\n"
-            }
-            .as_bytes(),
-        );
+        bytes.extend_from_slice(line_end(source, odd).as_bytes());
         bytes.extend_from_slice(chunk);
-        bytes.extend_from_slice(
-            if odd {
-                source.one_of(&LINE_ENDS)
-            } else {
-                "\r\n"
-            }
-            .as_bytes(),
-        );
+        bytes.extend_from_slice(line_end(source, odd).as_bytes());
     }
     if !(odd && source.once_in(3)) {
         bytes.extend_from_slice(b"0\r\n");

@@ -24,6 +24,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::machine::Machine;
+use super::measured::measured;
 use super::options::Options;
 use super::programs;
 use crate::suite::{BENCH_GUESTS, build_examples, build_guests};
@@ -43,7 +44,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<bool>> {
     let wrk = programs::wrk()?;
     build_examples()?;
     build_guests(BENCH_GUESTS)?;
-    let mut servers = vec![programs::measured(options)?];
+    let mut servers = vec![measured(options)?];
     if !options.no_wasmtime {
         servers.push(programs::wasmtime(&options.wasmtime_options)?);
     }

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::bench::measured;
 use crate::bench::options::Options;
 use crate::bench::process::work_folder;
 use crate::bench::programs;
@@ -46,7 +47,7 @@ pub(crate) fn hyper() -> Result<Got> {
 
 /// The server that is measured.
 pub(crate) fn measured(options: &Options) -> Result<Got> {
-    programs::measured(options).and_then(ours)
+    measured::measured(options).and_then(ours)
 }
 
 /// A build of the server.

@@ -18,7 +18,7 @@ use super::server::Server;
 use super::work::{self, App, Work};
 use crate::bench::options::Load;
 use crate::bench::programs;
-use crate::shell::{cargo, output, root, run, step, target_folder};
+use crate::shell::{cargo, output, root, run, rustc, step, target_folder};
 use crate::suite::{BENCH_GUESTS, BENCH_HELLO, build_guests};
 use crate::tools::ensure_wasm_target;
 
@@ -34,11 +34,10 @@ const TIME: Duration = Duration::from_secs(3);
 ///
 /// The compiler has no tools for profiles here, a build fails, or a server gives wrong answers.
 pub(crate) fn server() -> Result<PathBuf> {
-    let rustc = output(Command::new("rustc").arg("-vV"))?;
-    let host = (rustc.lines().find_map(|line| line.strip_prefix("host: ")))
-        .context("rustc says no host")?;
+    let compiler = rustc()?;
+    let host = &*compiler.host;
     let folder = target_folder().join("guided");
-    let made = folder.join(format!("{:016x}", fingerprint(&rustc)?));
+    let made = folder.join(format!("{:016x}", fingerprint(&compiler.told)?));
     let binary = made.join("wasm-gw");
     if binary.exists() {
         return Ok(binary);

@@ -246,6 +246,9 @@ async fn serve_apps(asked: Asked, whole: Whole<'_>, signals: Signals) -> anyhow:
 
 /// Resolves when this process is to end, and says in whose favour.
 async fn end(mut stop: Stop, mut hand_over: Signal, program: &Program, sockets: Sockets) -> Ending {
+    let goes_on = |error: anyhow::Error| {
+        tracing::error!("nobody takes over, and this process goes on: {error:#}");
+    };
     let mut successor: Option<Successor> = None;
     loop {
         let is_alone = successor.is_none();
@@ -273,7 +276,7 @@ async fn end(mut stop: Stop, mut hand_over: Signal, program: &Program, sockets: 
                     return Ending::HandOver;
                 }
                 Err(error) => {
-                    tracing::error!("nobody takes over, and this process goes on: {error:#}");
+                    goes_on(error);
                     successor = None;
                 }
             },
@@ -281,9 +284,7 @@ async fn end(mut stop: Stop, mut hand_over: Signal, program: &Program, sockets: 
                 tracing::info!("another process is started to take over");
                 match Successor::start(program, &sockets) {
                     Ok(started) => successor = Some(started),
-                    Err(error) => {
-                        tracing::error!("nobody takes over, and this process goes on: {error:#}");
-                    }
+                    Err(error) => goes_on(error),
                 }
             }
         }
