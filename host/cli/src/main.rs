@@ -22,6 +22,7 @@ mod takeover;
 mod telemetry;
 mod usage;
 mod values;
+mod wall_clock;
 
 use std::process::ExitCode;
 

@@ -77,6 +77,8 @@ mod response;
 
 mod refusal;
 
+mod date;
+
 mod access_log;
 
 mod shutdown;

@@ -2,11 +2,12 @@
 //! have to go around it. Which requests are refused is decided elsewhere.
 
 use std::fmt::Write as _;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use wasm_gw_protocol::{Refusal, RequestId, error_page};
+
+use crate::date;
 
 /// The name of the response field that carries the request id.
 pub(crate) const REQUEST_ID: &str = "x-request-id";
@@ -47,7 +48,7 @@ pub(crate) fn raw(status: StatusCode, id: &RequestId, body_wanted: bool) -> (Vec
         "HTTP/1.1 {} {}\r\ndate: {}\r\n{REQUEST_ID}: {}\r\n",
         status.as_u16(),
         status.canonical_reason().unwrap_or_default(),
-        httpdate::fmt_http_date(SystemTime::now()),
+        date::now().to_str().unwrap_or_default(),
         id.as_str(),
     );
     let mut bytes = head.into_bytes();

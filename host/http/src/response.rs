@@ -18,6 +18,7 @@ use pin_project_lite::pin_project;
 use wasm_gw_protocol::{Reason, RequestId};
 
 use crate::BoxError;
+use crate::date;
 use crate::exchange::{Connection, Persistence};
 use crate::refusal::REQUEST_ID;
 
@@ -102,6 +103,9 @@ pub(crate) fn finish_head(
         && let Ok(value) = HeaderValue::from_str(id.as_str())
     {
         parts.headers.insert(REQUEST_ID, value);
+    }
+    if !parts.headers.contains_key(header::DATE) {
+        parts.headers.insert(header::DATE, date::now());
     }
     if let Some(Reason(reason)) = parts.extensions.remove::<Reason>()
         && let Ok(reason) = ReasonPhrase::try_from(reason)

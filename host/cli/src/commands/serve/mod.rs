@@ -28,7 +28,7 @@ use crate::status::{self, Status, Watched};
 use crate::takeover::{Handed, Program, Sockets, Successor};
 use crate::usage::Usage;
 use crate::values::{AppFile, Span};
-use crate::{notify, telemetry};
+use crate::{notify, telemetry, wall_clock};
 
 /// Where to listen if nobody says.
 const LISTEN: &str = "127.0.0.1:8080";
@@ -123,6 +123,7 @@ async fn serve(asked: Asked, addresses: Addresses, mut handed: Handed) -> anyhow
     // To the end of it all.
     let mut alive = JoinSet::new();
     alive.spawn(notify::alive());
+    alive.spawn(wall_clock::watch());
     let status = Status::default();
     let (mut watched, mut later) = (None, None);
     match watched_server {
