@@ -48,6 +48,12 @@ pub(crate) fn run() -> Result<()> {
             .args(["--features", "wasm-gw-runtime/measure"])
             .args(DENY_WARNINGS),
     )?;
+    step(
+        "lints with defences that can be switched off",
+        cargo(".", &["clippy", "--package", "wasm-gw", "--locked"])
+            .args(["--features", "weaken"])
+            .args(DENY_WARNINGS),
+    )?;
     for (folder, what) in GUEST_WORKSPACES {
         step(
             &format!("lints of {folder}"),

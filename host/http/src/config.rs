@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use wasm_gw_protocol::{HeadLimits, TrustedProxies};
+use wasm_gw_protocol::{HeadLimits, TrustedProxies, weak};
 
 use crate::access_log::AccessLog;
 
@@ -77,5 +77,39 @@ impl Default for HttpConfig {
             proxy_protocol: false,
             access_log: None,
         }
+    }
+}
+
+impl HttpConfig {
+    /// Without the bounds that a test of them has switched off; all of them as a rule.
+    pub(crate) fn weakened(mut self) -> Self {
+        const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+        let times = [
+            ("header-timeout", &mut self.header_timeout),
+            ("keep-alive-timeout", &mut self.keep_alive_timeout),
+            ("body-timeout", &mut self.body_timeout),
+            ("write-timeout", &mut self.write_timeout),
+        ];
+        for (defence, time) in times {
+            if weak(defence) {
+                *time = FOREVER;
+            }
+        }
+        if weak("body-size") {
+            self.max_body = u64::MAX;
+        }
+        if weak("per-address") {
+            self.max_connections_per_address = Some(usize::MAX);
+        }
+        if weak("head-limits") {
+            self.head = HeadLimits {
+                target: 1 << 24,
+                fields: 1 << 24,
+                field: 1 << 24,
+                header_section: 1 << 24,
+                method: 1 << 24,
+            };
+        }
+        self
     }
 }

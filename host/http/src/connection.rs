@@ -15,6 +15,7 @@ use http_body::Body;
 use hyper::server::conn::http1;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service;
+use wasm_gw_protocol::weak;
 
 use crate::BoxError;
 use crate::body::RequestBody;
@@ -112,7 +113,8 @@ pub(crate) async fn serve<S, B>(
                 return Poll::Pending;
             }
             let glance = connection.glance(cx);
-            if glance.in_exchange && left.as_mut().poll(cx).is_ready() {
+            let watches = glance.in_exchange && !weak("disconnect");
+            if watches && left.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(End::Left);
             }
             poll_expired(timer.as_mut(), cx, glance).map(End::Expired)

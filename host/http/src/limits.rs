@@ -5,7 +5,7 @@
 //! looks (`refusal.rs`).
 
 use http::{StatusCode, request};
-use wasm_gw_protocol::{Refusal, check_framing, check_method, check_sizes};
+use wasm_gw_protocol::{Refusal, check_framing, check_method, check_sizes, weak};
 
 use crate::config::HttpConfig;
 
@@ -18,7 +18,9 @@ pub(crate) fn check(
 ) -> Result<(), Refusal> {
     check_sizes(parts, &config.head)?;
     check_method(parts)?;
-    check_framing(parts)?;
+    if !weak("framing") {
+        check_framing(parts)?;
+    }
     if length.is_some_and(|length| length > config.max_body) {
         return Err(Refusal::new(
             StatusCode::PAYLOAD_TOO_LARGE,

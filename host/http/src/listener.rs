@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockAddr, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use wasm_gw_protocol::ConnInfo;
+use wasm_gw_protocol::{ConnInfo, weak};
 
 use crate::address::Address;
 use crate::stream::Socket;
@@ -275,7 +275,9 @@ impl Listeners {
                 Err(error) => {
                     self.tell(&error);
                     let pause = backoff.next();
-                    tokio::time::sleep(pause).await;
+                    if !weak("accept-pause") {
+                        tokio::time::sleep(pause).await;
+                    }
                 }
             }
         }

@@ -117,6 +117,8 @@ pub mod latin1;
 
 pub mod lint;
 
+mod weaken;
+
 #[cfg(test)]
 mod testing;
 
@@ -136,6 +138,8 @@ pub use response::{
 };
 pub use target::{Authority, Target};
 pub use trusted::{TrustedProxies, TrustedProxy, TrustedProxyError};
+#[doc(hidden)]
+pub use weaken::weak;
 
 /// The example of the README is compiled.
 #[cfg(doctest)]

@@ -15,6 +15,7 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use wasm_gw_protocol::weak;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -109,6 +110,7 @@ impl Cache {
         match self.find(engine, &entry) {
             Ok(Some(component)) => return Ok((component, CacheUse::Hit)),
             Ok(None) => {}
+            Err(error) if weak("cache-errors") => return Err(error.into()),
             Err(error) => tracing::warn!("compiling again: {error}"),
         }
         let bytes = code.component.whole()?;
@@ -123,6 +125,7 @@ impl Cache {
         let component = compile(engine, code)?;
         let used = match self.store(&entry, &component.serialize()?) {
             Ok(()) => CacheUse::Stored,
+            Err(error) if weak("cache-errors") => return Err(error.into()),
             Err(error) => {
                 tracing::warn!("the compiled code is not kept: {error}");
                 CacheUse::None
@@ -148,7 +151,7 @@ impl Cache {
             .update_reader(&mut file)
             .map_err(|error| CacheError::io(&path, error))?;
         // `blake3::Hash` compares in constant time.
-        if hasher.finalize() != blake3::Hash::from_bytes(expected) {
+        if hasher.finalize() != blake3::Hash::from_bytes(expected) && !weak("cache-tag") {
             return Err(CacheError::Altered(path));
         }
         let component = map(engine, &file, &path)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasm_gw_protocol::lint::Event;
-use wasm_gw_protocol::{BodyError, Exchange, RequestId, Send};
+use wasm_gw_protocol::{BodyError, Exchange, RequestId, Send, weak};
 use wasmtime::component::ResourceTable;
 use wasmtime::{CallHook, Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtxView, WasiView};
@@ -285,7 +285,7 @@ impl State {
                 ))
             };
         }
-        Ok(if self.turn.is_used_up() {
+        Ok(if self.turn.is_used_up() && !weak("turns") {
             UpdateDeadline::YieldCustom(1, Box::pin(self.turn.give_up()))
         } else {
             UpdateDeadline::Continue(1)
