@@ -9,6 +9,7 @@ mod advisories;
 mod bench;
 mod demo;
 mod dist;
+mod kit;
 mod shell;
 mod soak;
 mod suite;

@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use super::options::Options;
-use super::programs::{self, Program};
 use super::speed::guided;
+use crate::kit::programs::{self, Program};
 
 /// That of this checkout, as it is shipped, unless the options say otherwise.
 pub(crate) fn measured(options: &Options) -> Result<Program> {

@@ -8,25 +8,16 @@
 //! | `speed/` | wasm-gw beside its peers |
 //! | `hostile/` | `--fair` and `--bounded` |
 //! | `measured.rs` | which build of the server that is |
-//! | `programs.rs` | the programs that both need, found or built |
-//! | `process.rs` | a process and its memory |
-//! | `http.rs` | one request |
-//! | `wrk.rs`, `wrk.lua` | many of them |
+//! | `wrk.rs`, `wrk.lua` | many requests |
 //! | `run.rs` | what these came to |
-//! | `figures.rs` | medians, shares, bounds that hold or do not |
-//! | `machine.rs`, `table.rs` | what a report says beside the figures, and how it looks |
+//!
+//! What is not about speed alone is in `kit/`.
 
-mod figures;
 mod hostile;
-pub(crate) mod http;
-pub(crate) mod machine;
 mod measured;
 mod options;
-pub(crate) mod process;
-mod programs;
 mod run;
 mod speed;
-pub(crate) mod table;
 mod wrk;
 
 use anyhow::{Result, ensure};

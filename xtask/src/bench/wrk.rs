@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::http::Request;
-use super::process::work_folder;
 use super::run::{Run, Size};
+use crate::kit::http::Request;
+use crate::kit::process::work_folder;
 
 const SCRIPT: &str = include_str!("wrk.lua");
 

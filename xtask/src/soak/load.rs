@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 
 use super::server::{PATIENCE, TIMEOUT};
-use crate::bench::http::{Kept, Request};
+use crate::kit::http::{Kept, Request};
 
 /// A kind of request: its name, its threads, the pause between two, and what is done.
 const KINDS: [(&str, usize, u64, Ask); 13] = [

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::bench::machine::Machine;
+use crate::kit::machine::Machine;
 use crate::shell::{cargo, output, step, target_folder};
 use crate::tools::ensure_wasm_target;
 use load::Load;

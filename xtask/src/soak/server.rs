@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::bench::http::{Kept, Request};
-use crate::bench::process::{dies_with_us, free_address, status_bytes, work_folder};
+use crate::kit::http::{Kept, Request};
+use crate::kit::process::{dies_with_us, free_address, status_bytes, work_folder};
 use crate::shell::{cargo, run, step, target_folder};
 use crate::tools::WASM;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::load::Answers;
 use super::server::{Sample, Stopped};
-use crate::bench::table::table;
+use crate::kit::table::table;
 
 /// Resident memory may differ by so much and so many bytes: an allocator keeps what it has once needed, and the most
 /// that is needed at once comes by chance.

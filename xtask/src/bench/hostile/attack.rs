@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::bench::http::{Answer, ask};
+use crate::kit::http::{Answer, ask};
 
 /// An attacker reads a socket and little else.
 const STACK: usize = 256 << 10;

@@ -14,11 +14,11 @@ use super::attack::{Attack, tally};
 use super::load::{full, size_of_answer, steady};
 use super::order::{self, Named, Rounds};
 use super::servers::{Server, Setup};
-use crate::bench::figures::{Verdict, median, mib, ratio};
-use crate::bench::http::ask;
-use crate::bench::process::bytes_in;
-use crate::bench::programs::{Family, Program};
 use crate::bench::run::Run;
+use crate::kit::figures::{Verdict, median, mib, ratio};
+use crate::kit::http::ask;
+use crate::kit::process::bytes_in;
+use crate::kit::programs::{Family, Program};
 
 /// The budget, as the option and in bytes.
 const BUDGET_TEXT: &str = "1GiB";

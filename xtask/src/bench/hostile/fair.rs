@@ -13,10 +13,10 @@ use super::attack::{Attack, tally};
 use super::load::{full, size_of_answer, steady};
 use super::order::{self, Named, Rounds};
 use super::servers::{Server, Setup};
-use crate::bench::figures::{Verdict, median, ratio};
-use crate::bench::http::{Answer, ask};
-use crate::bench::programs::{Family, Program};
 use crate::bench::run::Run;
+use crate::kit::figures::{Verdict, median, ratio};
+use crate::kit::http::{Answer, ask};
+use crate::kit::programs::{Family, Program};
 
 /// The least share of its own throughput that the victim should keep.
 const KEPT: f64 = 0.40;

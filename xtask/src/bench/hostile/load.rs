@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::bench::http::{Kept, Request};
 use crate::bench::run::{Run, Size};
 use crate::bench::wrk::wrk;
+use crate::kit::http::{Kept, Request};
 
 /// What the victim says.
 const BODY: &[u8] = b"hello, world\n";

@@ -23,10 +23,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::machine::Machine;
 use super::measured::measured;
 use super::options::Options;
-use super::programs;
+use crate::kit::machine::Machine;
+use crate::kit::programs;
 use crate::suite::{BENCH_GUESTS, build_examples, build_guests};
 use report::Report;
 

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 
-use crate::bench::programs::Program;
+use crate::kit::programs::Program;
 
 /// What has a name that `--only` can ask for.
 pub(crate) trait Named {

@@ -9,10 +9,10 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::{bounded, fair};
-use crate::bench::figures::{Verdict, mib, ratio};
-use crate::bench::machine::Machine;
 use crate::bench::run::Run;
-use crate::bench::table::table;
+use crate::kit::figures::{Verdict, mib, ratio};
+use crate::kit::machine::Machine;
+use crate::kit::table::table;
 
 /// All that one call of the bench found out.
 #[derive(Serialize)]

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::bench::http::Kept;
-use crate::bench::process::{dies_with_us, free_address, status_bytes, work_folder};
-use crate::bench::programs::{Family, Program};
+use crate::kit::http::Kept;
+use crate::kit::process::{dies_with_us, free_address, status_bytes, work_folder};
+use crate::kit::programs::{Family, Program};
 use crate::suite::{BENCH_GUESTS, component};
 
 /// How long a server may take until it answers. A component is compiled in that time.

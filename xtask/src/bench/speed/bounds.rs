@@ -7,7 +7,7 @@ use super::memory::Memory;
 use super::micro::{CALL, Micro, SNAPSHOT};
 use super::rows::Row;
 use super::start::Starts;
-use crate::bench::figures::{Spread, median};
+use crate::kit::figures::{Spread, median};
 
 /// All that was measured.
 #[derive(Default, Serialize)]

@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 
 use super::get::{self, Got};
 use super::work::{App, Work};
-use crate::bench::http::Request;
 use crate::bench::options::{Options, Rival};
+use crate::kit::http::Request;
 use crate::suite::{BENCH_GUESTS, BENCH_HELLO, component};
 
 pub(crate) const HYPER: &str = "hyper";

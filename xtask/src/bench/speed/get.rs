@@ -10,8 +10,9 @@ use anyhow::{Context, Result, ensure};
 
 use crate::bench::measured;
 use crate::bench::options::Options;
-use crate::bench::process::work_folder;
-use crate::bench::programs;
+use crate::kit::process::work_folder;
+use crate::bench::measured;
+use crate::kit::programs;
 use crate::shell::{cargo, output, root, run, step};
 use crate::suite::BENCH_HYPER;
 

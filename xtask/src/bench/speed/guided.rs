@@ -17,7 +17,7 @@ use super::load::{Agreed, Right};
 use super::server::Server;
 use super::work::{self, App, Work};
 use crate::bench::options::Load;
-use crate::bench::programs;
+use crate::kit::programs;
 use crate::shell::{cargo, output, root, run, rustc, step, target_folder};
 use crate::suite::{BENCH_GUESTS, BENCH_HELLO, build_guests};
 use crate::tools::ensure_wasm_target;

@@ -10,10 +10,10 @@ use super::contender::Contender;
 use super::oha::oha;
 use super::server::Server;
 use super::work::Work;
-use crate::bench::http::Response;
 use crate::bench::options::Load;
 use crate::bench::run::{Run, Size};
 use crate::bench::wrk::wrk;
+use crate::kit::http::Response;
 
 /// The bodies that all contenders must agree about, by work.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use crate::bench::process::work_folder;
+use crate::kit::process::work_folder;
 use crate::shell::{cargo, root};
 
 /// Where they are.

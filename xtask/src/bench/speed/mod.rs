@@ -33,9 +33,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::machine::Machine;
 use super::options::{Load, Options};
-use super::programs;
+use crate::kit::machine::Machine;
+use crate::kit::programs;
 use crate::suite::{BENCH_GUESTS, BENCH_HELLO, build_guests};
 use bounds::Figures;
 use contender::Contender;

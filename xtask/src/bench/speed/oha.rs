@@ -10,9 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::bench::http::Request;
-use crate::bench::process::work_folder;
 use crate::bench::run::Run;
+use crate::kit::http::Request;
+use crate::kit::process::work_folder;
 use crate::shell::{cargo, output, root, run};
 
 const VERSION: &str = "1.16";

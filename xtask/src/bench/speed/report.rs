@@ -11,9 +11,9 @@ use super::bounds::{Figures, Judged, Outcome};
 use super::contender::{HYPER, WASM_GW};
 use super::micro::Micro;
 use super::rows::Row;
-use crate::bench::figures::Spread;
-use crate::bench::machine::Machine;
-use crate::bench::table::table;
+use crate::kit::figures::Spread;
+use crate::kit::machine::Machine;
+use crate::kit::table::table;
 
 /// All that one call of the bench found out.
 #[derive(Serialize)]

@@ -9,9 +9,9 @@ use super::contender::Contender;
 use super::load::{Agreed, Right};
 use super::server::Server;
 use super::work::Work;
-use crate::bench::figures::{Spread, median};
 use crate::bench::options::Load;
 use crate::bench::run::Run;
+use crate::kit::figures::{Spread, median};
 
 /// How often and how long.
 #[derive(Clone, Copy, Debug)]

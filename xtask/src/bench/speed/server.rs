@@ -12,8 +12,8 @@ use anyhow::{Context, Result, bail};
 
 use super::contender::{Contender, Site};
 use super::work::App;
-use crate::bench::http::{Kept, Request, Response};
-use crate::bench::process::{dies_with_us, free_address, status_bytes, work_folder};
+use crate::kit::http::{Kept, Request, Response};
+use crate::kit::process::{dies_with_us, free_address, status_bytes, work_folder};
 
 /// How long a server may take until it answers. A large component is compiled in that time.
 const START: Duration = Duration::from_secs(120);

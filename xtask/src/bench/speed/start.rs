@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::contender::{Contender, Site, WASM_GW, WASMTIME_P2};
 use super::get;
 use super::work::{App, Work};
-use crate::bench::process::{free_address, work_folder};
+use crate::kit::process::{free_address, work_folder};
 
 /// How often it is asked. Far below the shortest start.
 const LOOK: Duration = Duration::from_micros(200);

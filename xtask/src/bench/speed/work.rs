@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::bench::http::{Request, Response};
+use crate::kit::http::{Request, Response};
 
 const MIB: usize = 1 << 20;
 
