@@ -1,5 +1,5 @@
 //! The project's own commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`, `cargo xtask
-//! dist`, and what they are made of.
+//! torture`, `cargo xtask dist`, and what they are made of.
 #![expect(
     clippy::print_stderr,
     reason = "a command for people says what it does"
@@ -15,6 +15,7 @@ mod soak;
 mod suite;
 mod tidy;
 mod tools;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,15 @@ cargo xtask bench          the speed of the server beside hyper, `wasmtime serve
 cargo xtask bench --fair, --bounded
                            hostile guests against processor time and memory, of the server and of
                            `wasmtime serve`; both at once if you like, and --speed with them
+cargo xtask torture        attacks the server by bytes, connections, slowness, guests and want, and says for each
+                           row what was expected and what it got. With
+    --quick                in two minutes, with a server of the dev profile
+    --prove                each row against a server without the row's defence, too: it must fail
+    --only NAME,NAME       some rows only
+    --server PATH          this build of wasm-gw, in place of a release build of the checkout
+    --against wasmtime-serve, --against \"COMMAND with {port}\"
+                           another server. What cannot apply to it is skipped
+    --json FILE            the table, too
 cargo xtask dist           the tarball, the .deb and the packages of the crates, in target/dist; each of them
                            tried. With
     --quick                of the dev profile and not compressed, to try and not to give away
@@ -66,6 +76,7 @@ fn main() -> ExitCode {
         ["demo", "--once"] => demo::run(demo::Until::Answered),
         ["test"] => suite::run(),
         ["bench", options @ ..] => bench::run(options),
+        ["torture", options @ ..] => torture::run(options),
         ["dist", options @ ..] => dist::run(options),
         ["soak", options @ ..] => soak::run(options),
         ["guests"] => tools::ensure_wasm_target().and_then(|()| suite::build_examples()),

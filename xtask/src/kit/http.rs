@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -82,6 +82,27 @@ pub(crate) fn ask(
     }
     let _ = stream.shutdown(Shutdown::Both);
     answer
+}
+
+/// A connection, from an address of the loopback if it matters from which.
+pub(crate) fn connect(
+    to: SocketAddr,
+    from: Option<Ipv4Addr>,
+    patience: Duration,
+) -> std::io::Result<TcpStream> {
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(to),
+        socket2::Type::STREAM,
+        None,
+    )?;
+    if let Some(from) = from {
+        socket.bind(&SocketAddr::from((from, 0)).into())?;
+    }
+    socket.connect_timeout(&to.into(), patience)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_read_timeout(Some(patience))?;
+    socket.set_write_timeout(Some(patience))?;
+    Ok(socket.into())
 }
 
 fn open(address: SocketAddr, path: &str) -> std::io::Result<TcpStream> {
@@ -163,7 +184,7 @@ impl Response {
     }
 
     /// Whether the server closes the connection after it.
-    fn closes(&self) -> bool {
+    pub(crate) fn closes(&self) -> bool {
         let connection = self.header("connection").unwrap_or_default();
         if self.is_old {
             !connection.eq_ignore_ascii_case("keep-alive")
@@ -173,7 +194,7 @@ impl Response {
     }
 
     /// The first answer in the bytes, if all of it is there.
-    fn parse(got: &[u8]) -> Result<Option<Self>> {
+    pub(crate) fn parse(got: &[u8]) -> Result<Option<Self>> {
         let Some(end) = got.windows(4).position(|four| four == b"\r\n\r\n") else {
             return Ok(None);
         };
@@ -242,6 +263,7 @@ pub(crate) struct Kept {
     address: SocketAddr,
     stream: Option<TcpStream>,
     patience: Duration,
+    from: Option<Ipv4Addr>,
 }
 
 impl Kept {
@@ -250,6 +272,31 @@ impl Kept {
             address,
             stream: None,
             patience,
+            from: None,
+        }
+    }
+
+    /// From this address of the loopback.
+    pub(crate) fn from(mut self, from: Ipv4Addr) -> Self {
+        self.from = Some(from);
+        self
+    }
+
+    /// The next request is on a new connection.
+    pub(crate) fn forget(&mut self) {
+        self.stream = None;
+    }
+
+    /// Whether the next request is on a connection that there is.
+    pub(crate) fn is_open(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// Connects, unless it is connected.
+    pub(crate) fn connect(&mut self) -> std::io::Result<&mut TcpStream> {
+        match &mut self.stream {
+            Some(stream) => Ok(stream),
+            none => Ok(none.insert(connect(self.address, self.from, self.patience)?)),
         }
     }
 
@@ -276,15 +323,9 @@ impl Kept {
     }
 
     fn exchange(&mut self, request: &Request) -> Result<Response> {
-        let stream = if let Some(stream) = &mut self.stream {
-            stream
-        } else {
-            let stream = TcpStream::connect_timeout(&self.address, self.patience)?;
-            stream.set_read_timeout(Some(self.patience))?;
-            stream.set_nodelay(true)?;
-            self.stream.insert(stream)
-        };
-        stream.write_all(&request.bytes(self.address))?;
+        let bytes = request.bytes(self.address);
+        let stream = self.connect()?;
+        stream.write_all(&bytes)?;
         let mut got = Vec::new();
         let mut buffer = [0; 64 << 10];
         loop {

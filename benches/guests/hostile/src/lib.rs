@@ -7,6 +7,7 @@
 //! | `/spin-body` | spins in the first `next` of its body |
 //! | `/spin-host` | spins in calls of the host |
 //! | `/sleep` | sleeps for a millisecond, for ever |
+//! | `/doze` | sleeps for an hour |
 //! | `/fill?mib=N` | fills N MiB by `memory.fill`, for ever |
 //! | `/bomb` | takes memory and touches it until there is none, and traps |
 //! | `/squat` | takes memory until there is none, and sleeps on it |
@@ -14,6 +15,9 @@
 //! | `/keep` | makes the host keep bodies of 1 MiB |
 //! | `/header?mib=N` | answers with a header of N MiB: N fields that are one text |
 //! | `/log?mib=N` | writes N MiB of log, half to `wsgi.errors` and half to stderr, and answers |
+//! | `/flood?mib=N` | answers with N MiB, and logs when it is closed |
+//! | `/read` | reads the request's body, and answers with its size |
+//! | `/inject?number=N` | begins its answer with the Nth of [`INJECTIONS`], and answers whether it was let |
 
 mod header;
 
@@ -22,7 +26,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use wasm_gw_guest::{Body, Environ, Error, Input, Result, StartResponse};
-use ways::{MIB, fill, spin, take_all};
+use ways::{INJECTIONS, MIB, fill, spin, take_all};
 
 fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
     match environ.path().as_str() {
@@ -34,13 +38,37 @@ fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
                 spin()
             })));
         }
+        "/flood" => {
+            let blocks = number(&environ, "mib", 1024) * 16;
+            start(&start_response)?;
+            let blocks = std::iter::repeat_n(vec![b'x'; MIB / 16], blocks);
+            return Ok(Body::with_close(blocks, || {
+                eprintln!("the flood is closed");
+            }));
+        }
+        "/read" => {
+            let read = std::io::copy(&mut environ.input(), &mut std::io::sink())?;
+            start(&start_response)?;
+            return Ok(format!("read {read}\n").into());
+        }
+        "/inject" => {
+            let [status, name, value] = INJECTIONS[number(&environ, "number", 0)];
+            let refused = start_response.start(status, &[(name, value)]).err();
+            if let Some(refused) = refused {
+                let why = Error::msg("refused");
+                start_response.restart("200 OK", &[], &why)?;
+                return Ok(format!("refused: {refused:?}\n").into());
+            }
+            return Ok("let through\n".into());
+        }
         "/spin-host" => loop {
             black_box(environ.method());
         },
         "/sleep" => loop {
             std::thread::sleep(Duration::from_millis(1));
         },
-        "/fill" => fill(mib(&environ, 64)),
+        "/doze" => std::thread::sleep(Duration::from_secs(3600)),
+        "/fill" => fill(number(&environ, "mib", 64)),
         "/bomb" => {
             take_all();
             // There is no more, so something else would fail soon.
@@ -61,8 +89,8 @@ fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
                 std::mem::forget(Input::of_bytes(&body));
             }
         }
-        "/header" => header::start(&start_response, mib(&environ, 1024)),
-        "/log" => log(&environ, mib(&environ, 1024))?,
+        "/header" => header::start(&start_response, number(&environ, "mib", 1024)),
+        "/log" => log(&environ, number(&environ, "mib", 1024))?,
         _ => return Err(Error::msg("no such behaviour")),
     }
     start(&start_response)?;
@@ -74,11 +102,12 @@ fn start(start_response: &StartResponse) -> Result<()> {
     Ok(())
 }
 
-/// The number in `?mib=`.
-fn mib(environ: &Environ, otherwise: usize) -> usize {
+/// The number in `?name=`.
+fn number(environ: &Environ, name: &str, otherwise: usize) -> usize {
     let query = environ.query();
-    let number = query.strip_prefix("mib=");
+    let number = query.strip_prefix(name);
     number
+        .and_then(|rest| rest.strip_prefix('='))
         .and_then(|number| number.parse().ok())
         .unwrap_or(otherwise)
 }

@@ -11,7 +11,8 @@ use wasip2::exports::http::incoming_handler::Guest;
 use wasip2::http::types::{
     Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam,
 };
-use ways::{fill, spin, take_all};
+use wasip2::io::streams::StreamError;
+use ways::{INJECTIONS, MIB, fill, spin, take_all};
 
 struct Proxy;
 
@@ -19,7 +20,8 @@ impl Guest for Proxy {
     fn handle(request: IncomingRequest, response: ResponseOutparam) {
         let target = request.path_with_query().unwrap_or_default();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        let mib = query.strip_prefix("mib=").and_then(|n| n.parse().ok());
+        let number = query.split_once('=').and_then(|(_, n)| n.parse().ok());
+        let mib = number;
         match path {
             "/" => answer(response, 200, "hello, world\n", || {}),
             "/spin" => spin(),
@@ -30,6 +32,7 @@ impl Guest for Proxy {
             "/sleep" => loop {
                 std::thread::sleep(Duration::from_millis(1));
             },
+            "/doze" => std::thread::sleep(Duration::from_secs(3600)),
             "/fill" => fill(mib.unwrap_or(64)),
             "/bomb" => {
                 take_all();
@@ -65,6 +68,28 @@ impl Guest for Proxy {
                 log(mib.unwrap_or(1024));
                 answer(response, 200, "hostile\n", || {});
             }
+            "/flood" => flood(response, mib.unwrap_or(1024)),
+            "/read" => {
+                let (status, text) = match read(&request) {
+                    Some(read) => (200, format!("read {read}\n")),
+                    None => (400, "the body is broken\n".to_owned()),
+                };
+                answer(response, status, &text, || {});
+            }
+            "/inject" => {
+                let [status, name, value] = INJECTIONS[number.unwrap_or(0)];
+                // A reason phrase is nothing that a guest of WASI could say.
+                let is_refused = status != "200 OK"
+                    || Fields::new()
+                        .set(name, &[value.as_bytes().to_vec()])
+                        .is_err();
+                let text = if is_refused {
+                    "refused\n"
+                } else {
+                    "let through\n"
+                };
+                answer(response, 200, text, || {});
+            }
             _ => answer(response, 404, "no such behaviour\n", || {}),
         }
     }
@@ -86,6 +111,38 @@ fn answer(out: ResponseOutparam, status: u16, text: &str, between: impl FnOnce()
         let _ = stream.blocking_write_and_flush(text.as_bytes());
     }
     let _ = OutgoingBody::finish(body, None);
+}
+
+/// Sends so many MiB, for as long as they are taken.
+fn flood(out: ResponseOutparam, mib: usize) {
+    let response = OutgoingResponse::new(Fields::new());
+    let Ok(body) = response.body() else {
+        return;
+    };
+    ResponseOutparam::set(out, Ok(response));
+    if let Ok(stream) = body.write() {
+        let block = vec![b'x'; 4096];
+        for _ in 0..mib * (MIB / block.len()) {
+            if stream.blocking_write_and_flush(&block).is_err() {
+                return;
+            }
+        }
+    }
+    let _ = OutgoingBody::finish(body, None);
+}
+
+/// How large the request's body is, if it comes to its end.
+fn read(request: &IncomingRequest) -> Option<usize> {
+    let body = request.consume().ok()?;
+    let stream = body.stream().ok()?;
+    let mut size = 0;
+    loop {
+        match stream.blocking_read(64 << 10) {
+            Ok(block) => size += block.len(),
+            Err(StreamError::Closed) => return Some(size),
+            Err(StreamError::LastOperationFailed(_)) => return None,
+        }
+    }
 }
 
 fn log(mib: usize) {

@@ -63,3 +63,22 @@ pub fn take_all() {
         std::mem::forget(black_box(block));
     }
 }
+
+/// What would end a line of a response's head, or a text, too early: a status, and a field's name and value.
+pub const INJECTIONS: &[[&str; 3]] = &[
+    ["200 OK\r\nX-Injected: 1", "X-A", "a"],
+    ["200 OK\nX-Injected: 1", "X-A", "a"],
+    ["200 O\0K", "X-A", "a"],
+    ["200 OK\r\n\r\nHTTP/1.1 200 OK", "X-A", "a"],
+    ["200 OK", "X-A", "a\r\nX-Injected: 1"],
+    ["200 OK", "X-A", "a\nX-Injected: 1"],
+    ["200 OK", "X-A", "a\rX-Injected: 1"],
+    ["200 OK", "X-A", "a\0b"],
+    ["200 OK", "X-A", "a\r\n\r\nHTTP/1.1 200 OK"],
+    ["200 OK", "X-A: a\r\nX-Injected", "1"],
+    ["200 OK", "X-A\0", "a"],
+    ["200 OK", "X A", "a"],
+    ["200 OK", "", "a"],
+    ["200 OK", "Transfer-Encoding", "chunked"],
+    ["200 OK", "Connection", "close"],
+];

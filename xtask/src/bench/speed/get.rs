@@ -11,7 +11,6 @@ use anyhow::{Context, Result, ensure};
 use crate::bench::measured;
 use crate::bench::options::Options;
 use crate::kit::process::work_folder;
-use crate::bench::measured;
 use crate::kit::programs;
 use crate::shell::{cargo, output, root, run, step};
 use crate::suite::BENCH_HYPER;
