@@ -7,6 +7,7 @@ use crate::dist;
 use crate::shell::{cargo, root, step};
 use crate::tidy;
 use crate::tools::{self, WASM};
+use crate::torture;
 
 /// The workspaces beside the main one. Their guests are checked for the target they are made for.
 const GUEST_WORKSPACES: [(&str, &[&str]); 7] = [
@@ -165,6 +166,8 @@ pub(crate) fn run() -> Result<()> {
         ),
     )?;
     dist::run(&["--quick"])?;
+    eprintln!("\n== attacks, and each without the defence against it");
+    torture::run(&["--quick", "--prove"])?;
     // Last, so that its summary is what is read first.
     step(
         "end to end",

@@ -165,6 +165,10 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "TIME", help_heading = "Limits of a client")]
     pub(crate) write_timeout: Option<Span>,
 
+    /// Bytes a second that a client must send or take at least, where the server waits for it [default: 256]
+    #[arg(long, value_name = "BYTES", help_heading = "Limits of a client")]
+    pub(crate) min_rate: Option<Size>,
+
     /// Whom to believe who its client is: a network, an address, or unix; repeat it [default: nobody]
     #[arg(long, value_name = "CIDR", help_heading = "Behind a proxy")]
     #[serde(deserialize_with = "parsed")]
@@ -325,6 +329,7 @@ impl ServeOptions {
             keep_alive_timeout: self.keep_alive_timeout.or(file.keep_alive_timeout),
             body_timeout: self.body_timeout.or(file.body_timeout),
             write_timeout: self.write_timeout.or(file.write_timeout),
+            min_rate: self.min_rate.or(file.min_rate),
             trusted_proxy: list(self.trusted_proxy, file.trusted_proxy),
             proxy_protocol: self.proxy_protocol || file.proxy_protocol,
             graceful_timeout: self.graceful_timeout.or(file.graceful_timeout),

@@ -65,7 +65,7 @@ impl RequestBody {
             room: 0,
             announced: true,
             ended: true,
-            pause: Pause::new(Duration::ZERO),
+            pause: Pause::new(Duration::ZERO, 0),
             exchange: None,
         }
     }
@@ -78,7 +78,7 @@ impl RequestBody {
             room: announced.unwrap_or(connection.config.max_body),
             announced: announced.is_some(),
             ended: false,
-            pause: Pause::new(connection.config.body_timeout),
+            pause: Pause::new(connection.config.body_timeout, connection.config.min_rate),
             exchange: Some(Exchange {
                 connection: Arc::clone(connection),
                 number,
@@ -125,7 +125,10 @@ impl Body for RequestBody {
                     return Poll::Ready(Some(Err(this.fail(BodyError::TimedOut))));
                 }
             };
-            this.pause.over();
+            let data = frame
+                .as_ref()
+                .and_then(|frame| frame.as_ref().ok()?.data_ref());
+            this.pause.over(data.map_or(0, Bytes::len));
             match frame {
                 Some(Ok(frame)) => {
                     // Trailers: the body's end follows.
@@ -195,26 +198,46 @@ fn cause(error: &hyper::Error) -> BodyError {
 #[derive(Debug)]
 struct Pause {
     limit: Duration,
+    /// What must come of the body, in bytes a second; 0 for no such rule.
+    rate: u64,
+    /// What may still be waited, unless something comes. With a rate each byte adds its share, up to the
+    /// limit: a byte now and then holds an instance no longer than silence does.
+    left: Duration,
     /// When the current wait has lasted too long; `None` while nobody waits.
     deadline: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Pause {
-    fn new(limit: Duration) -> Self {
+    fn new(limit: Duration, rate: u64) -> Self {
         Pause {
             limit,
+            rate,
+            left: limit,
             deadline: None,
             timer: None,
         }
     }
 
-    fn over(&mut self) {
-        self.deadline = None;
+    /// So many bytes have come.
+    fn over(&mut self, bytes: usize) {
+        let Some(deadline) = self.deadline.take() else {
+            return;
+        };
+        self.left = match self.rate {
+            0 => self.limit,
+            rate => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let earned =
+                    Duration::from_nanos((bytes as u64).saturating_mul(1_000_000_000) / rate);
+                left.saturating_add(earned).min(self.limit)
+            }
+        };
     }
 
     fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = *self.deadline.get_or_insert_with(|| from_now(self.limit));
+        let left = self.left;
+        let deadline = *self.deadline.get_or_insert_with(|| from_now(left));
         let timer = self
             .timer
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));

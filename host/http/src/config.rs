@@ -36,6 +36,10 @@ pub struct HttpConfig {
     /// The longest time an answer may wait for the client to take any of it. The connection is
     /// then reset.
     pub write_timeout: Duration,
+    /// How much of a body a client must send, or of an answer take, while the server waits for it, in
+    /// bytes a second; 0 asks for nothing. Who is slower is as one who pauses: each byte buys its share
+    /// of a second, and no more than the timeout is ever in hand.
+    pub min_rate: u64,
     /// After the server has closed its side: how long it goes on reading, so that what is still
     /// under way does not reset the connection and destroy the answer (RFC 9112 9.6).
     pub linger_timeout: Duration,
@@ -68,6 +72,7 @@ impl Default for HttpConfig {
             keep_alive_timeout: Duration::from_secs(60),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
+            min_rate: 256,
             linger_timeout: Duration::from_secs(2),
             linger_bytes: 1024 * 1024,
             graceful_timeout: Duration::from_secs(30),

@@ -501,17 +501,19 @@ impl Connection {
         }
     }
 
-    /// Whether the client has taken something since the write was blocked. If so, its time
+    /// Whether the client has taken enough since the write was blocked. If so, its time
     /// begins anew. The kernel asks for more only when a good part of its buffer is free, which
     /// takes a slow client longer than it may stand still.
     pub(crate) fn is_taking(&self, unacknowledged: Option<usize>) -> bool {
+        let seconds = self.config.write_timeout.as_secs_f64();
+        let enough = (self.config.min_rate as f64 * seconds) as u64;
         let mut state = self.lock();
         match &mut state.write_blocked {
             None => true,
             Some(blocked) => {
                 let taking = unacknowledged
                     .zip(blocked.unacknowledged)
-                    .is_some_and(|(now, then)| now < then);
+                    .is_some_and(|(now, then)| now < then && (then - now) as u64 >= enough);
                 if taking {
                     *blocked = Blocked {
                         since: Instant::now(),

@@ -10,7 +10,7 @@ use anyhow::Result;
 use super::case::{Case, Found, Needs, Proof};
 use super::server::{Server, eventually};
 use super::setting::Setting;
-use super::wire::{PATIENCE, is_closed, listen};
+use super::wire::{PATIENCE, listen};
 use crate::kit::http::{Kept, Request, connect};
 
 pub(super) const CASES: &[Case] = &[
@@ -25,7 +25,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "slow-body",
-        shows: "a body of which a byte comes every 100 ms, until none comes",
+        shows: "a body of which a byte comes every 100 ms, for ever",
         expected: "408 at the body timeout, and the guest has ended",
         needs: Needs::Guest,
         proof: Proof::Off(&["body-timeout"]),
@@ -102,21 +102,26 @@ fn slow_body(setting: &Setting) -> Result<Found> {
     let mut found = Found::default();
     let stream = connect(server.address, None, PATIENCE)?;
     let path = server.hostile("/read");
-    let head = format!("POST {path} HTTP/1.1\r\nHost: t\r\nContent-Length: 100\r\n\r\n");
+    let head = format!("POST {path} HTTP/1.1\r\nHost: t\r\nContent-Length: 1000000\r\n\r\n");
     (&stream).write_all(head.as_bytes())?;
-    drip(
-        &stream,
-        Duration::from_millis(100),
-        b"abcdefghij".iter().copied(),
-        PATIENCE,
-    );
-    found.demand(!is_closed(&stream), "cut while bytes came");
-    let heard = listen(&stream, Instant::now(), timeout + LATE);
+    let begin = Instant::now();
+    let patience = timeout + LATE;
+    let heard = thread::scope(|scope| {
+        let endless = std::iter::repeat(b'x');
+        scope.spawn(|| drip(&stream, Duration::from_millis(100), endless, patience));
+        let heard = listen(&stream, begin, patience);
+        let _ = stream.shutdown(std::net::Shutdown::Both);
+        heard
+    });
     found.demand(heard.closed, format!("open after {:.1?}", heard.after));
     if setting.target.is_gateway() {
         found.demand(
             heard.statuses() == [408],
             format!("{}, not 408", heard.text()),
+        );
+        found.demand(
+            heard.after >= timeout.mul_f64(0.9),
+            format!("cut too early, after {:.1?}", heard.after),
         );
         guest_has_ended(&mut found, &server);
     }

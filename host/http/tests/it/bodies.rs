@@ -1,5 +1,7 @@
 //! Request bodies: limits, times, Expect, and nothing of one body taken for the next request.
 
+use std::io::Write;
+
 use wasm_gw_http::HttpConfig;
 
 use crate::support::{TestServer, ms, post};
@@ -98,6 +100,7 @@ fn a_client_that_pauses_in_its_body_is_told() {
 fn a_body_may_take_longer_than_its_longest_pause() {
     let server = TestServer::with(HttpConfig {
         body_timeout: ms(300),
+        min_rate: 5,
         ..HttpConfig::default()
     });
     let mut client = server.connect();
@@ -107,6 +110,25 @@ fn a_body_may_take_longer_than_its_longest_pause() {
         client.send([*byte]);
     }
     assert_eq!(client.answer().text(), "abcdefghij");
+}
+
+#[test]
+fn a_byte_now_and_then_is_as_silence() {
+    for (min_rate, status) in [(256, 408), (0, 200)] {
+        let server = TestServer::with(HttpConfig {
+            body_timeout: ms(300),
+            min_rate,
+            ..HttpConfig::default()
+        });
+        let mut client = server.connect();
+        client.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n");
+        for byte in b"abcdefghij" {
+            std::thread::sleep(ms(60));
+            // The server may have closed.
+            let _ = client.stream.write_all(&[*byte]);
+        }
+        assert_eq!(client.answer().status, status, "{min_rate} bytes a second");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Slow heads, resting connections, clients that do not read. Times are short by configuration,
 //! and everything waits for what is to happen.
 
+use std::io::Read;
+
 use wasm_gw_http::HttpConfig;
 
 use crate::support::{TestServer, ms, post, timed};
@@ -179,4 +181,20 @@ fn a_client_that_reads_slowly_is_not() {
     }
     client.take(length - 4 * 1024 * 1024);
     assert!(!server.log.lines(1)[0].ends_with(" aborted"));
+}
+
+#[test]
+fn a_client_that_reads_more_slowly_than_the_least_rate_is() {
+    let server = TestServer::with(HttpConfig {
+        write_timeout: ms(400),
+        min_rate: 1 << 30,
+        ..HttpConfig::default()
+    });
+    let mut client = server.connect_narrow();
+    client.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut piece = [0; 4 * 1024];
+    while client.stream.read(&mut piece).is_ok_and(|count| count > 0) {
+        std::thread::sleep(ms(20));
+    }
+    assert!(server.log.lines(1)[0].ends_with(" aborted"));
 }

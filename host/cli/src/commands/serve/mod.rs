@@ -372,6 +372,7 @@ fn http(options: &ServeOptions, log: &Reopen) -> anyhow::Result<HttpConfig> {
         keep_alive_timeout: time(options.keep_alive_timeout, default.keep_alive_timeout),
         body_timeout: time(options.body_timeout, default.body_timeout),
         write_timeout: time(options.write_timeout, default.write_timeout),
+        min_rate: options.min_rate.map_or(default.min_rate, |size| size.0),
         graceful_timeout: time(options.graceful_timeout, default.graceful_timeout),
         max_connections: options.max_connections,
         max_connections_per_address: options.max_connections_per_address,
