@@ -1,0 +1,49 @@
+"""The module that componentize-py makes a component of; all that is here runs once, at the build.
+
+What is imported now stays in the component's memory as it is, and is there in each fresh instance.
+
+The contract with the build:
+
+    componentize-py -d wit -w application componentize _wasm_gw.entry
+        -p SHIM -p LETTERBOX -p DEPENDENCIES... -p APPLICATION -o app.wasm
+
+SHIM is the folder above this package. LETTERBOX is an empty folder with one module,
+`_wasm_gw_target.py`:
+
+    TARGET = "package.module:app"       # or ":create_app()", any expression in the module
+
+The shim writes back to that folder:
+
+    output.txt      what was printed while the application was imported, if anything
+    failure.txt     why there is no application: the traceback of the user's own frames, or a
+                    sentence; then the command fails, and what it says is of no interest
+
+In both, a path `/N/...` is in the folder of the N-th `-p`, counted from 0.
+"""
+
+import gc
+import sys
+
+# Before all that may be imported from the folders of the user, which are not for us to write to.
+sys.dont_write_bytecode = True
+
+from _wasm_gw import letterbox, output, sandbox, snapshot
+from _wasm_gw.server import Server
+from _wasm_gw.target import load
+
+output.replace_streams()
+sandbox.explain()
+with letterbox.open_output() as file, output.diverted_to(file):
+    application = load(letterbox.TARGET)
+    snapshot.complete()
+
+
+class App(Server):
+    """What componentize-py looks for, by this name: the implementation of the interface `app`."""
+
+    application = staticmethod(application)
+
+
+# What lies around now would be collected, and written to, in each instance again.
+gc.collect()
+gc.freeze()
