@@ -27,7 +27,9 @@ import sys
 # Before all that may be imported from the folders of the user, which are not for us to write to.
 sys.dont_write_bytecode = True
 
-from _wasm_gw import letterbox, output, sandbox, snapshot
+from _wasm_gw import letterbox, output, sandbox
+from _wasm_gw.late_imports import take_sources
+from _wasm_gw.preload import preload
 from _wasm_gw.server import Server
 from _wasm_gw.target import load
 
@@ -35,7 +37,8 @@ output.replace_streams()
 sandbox.explain()
 with letterbox.open_output() as file, output.diverted_to(file):
     application = load(letterbox.TARGET)
-    snapshot.complete()
+    preload()
+take_sources()
 
 
 class App(Server):

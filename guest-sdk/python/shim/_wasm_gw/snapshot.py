@@ -24,7 +24,3 @@ def renew_once():
     if uuid is not None:
         # Without a network card it is drawn once, and kept.
         uuid._node = None
-
-
-def complete():
-    """Takes along what would be imported later, when there are no files any more."""

@@ -1,0 +1,3 @@
+"""Nothing imports this at the build."""
+
+NAME = __name__
