@@ -7,6 +7,7 @@
 //! - `bounds_of_time`: the queue for an instance, the timeouts, and slow clients.
 //! - `breaker`: an app that never answers is switched off, and on again.
 //! - `budget`: what all guests take together has a bound, and so has each app's part in it.
+//! - `build`: projects in Python become components, or their author is told why not.
 //! - `cache`: compiled code on disk: used, not trusted, swept.
 //! - `check`: what `wasm-gw check` finds, and what it does not.
 //! - `cli`: the command as a process: what it says, refuses, and how it ends.
@@ -59,6 +60,7 @@ mod body_faults;
 mod bounds_of_time;
 mod breaker;
 mod budget;
+mod build;
 mod cache;
 mod check;
 mod cli;

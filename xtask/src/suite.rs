@@ -32,6 +32,7 @@ pub(crate) const BENCH_HYPER: &str = "benches/rivals/hyper";
 pub(crate) fn run() -> Result<()> {
     tools::ensure_wasm_target()?;
     tools::ensure_nginx()?;
+    tools::ensure_python()?;
     step("formatting", &mut cargo(".", &["fmt", "--all", "--check"]))?;
     for folder in guest_folders().chain(HOST_WORKSPACES) {
         step(

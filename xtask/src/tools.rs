@@ -53,6 +53,16 @@ pub(crate) fn ensure_nginx() -> Result<()> {
     ensure_debian(NGINX)
 }
 
+/// The interpreter that builds applications in Python, and makes environments for it.
+pub(crate) fn ensure_python() -> Result<()> {
+    // What cannot be had is said by what needs it.
+    let is_there = output(Command::new("python3").args(["-c", "import ensurepip, venv"])).is_ok();
+    if is_there {
+        return Ok(());
+    }
+    ensure_debian(&["python3", "python3-venv"])
+}
+
 const NGINX: &[&str] = &["nginx", "libnginx-mod-stream"];
 
 /// Installs packages of Debian that are missing: as root, or by a sudo that asks for no password. What

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::commands::build::BuildOptions;
 use crate::options::ServeOptions;
 
 /// The file that `serve` looks for in the current folder.
@@ -17,6 +18,9 @@ pub(crate) const MANIFEST: &str = "wasm-gw.toml";
 pub(crate) struct Manifest {
     /// Settings of `wasm-gw serve`; each flag has a key of its name.
     pub(crate) serve: ServeOptions,
+
+    /// Settings of `wasm-gw build`; each flag has a key of its name.
+    pub(crate) build: BuildOptions,
 }
 
 /// What is wrong with the file, and where.
@@ -47,6 +51,7 @@ impl Manifest {
         })?;
         if let Some(folder) = path.parent() {
             manifest.serve.resolve(folder);
+            manifest.build.resolve(folder);
         }
         Ok(manifest)
     }

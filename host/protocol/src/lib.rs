@@ -122,6 +122,10 @@ mod weaken;
 #[cfg(test)]
 mod testing;
 
+/// The custom section in which a component may bring files along: a tar archive, in the component's last section.
+/// A guest sees each folder at the top of it as a folder of its own, which can only be read.
+pub const FILES_SECTION: &str = "wasm-gw:files";
+
 pub use body::{InputBuffer, NeedMore};
 pub use connection::{BodyError, ConnInfo, CpuTime, Endpoint, PublicUrl, RequestId, Scheme};
 pub use environ::{Environ, Facts, Presence, VARIABLES, VarError, Variable};

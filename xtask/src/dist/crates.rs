@@ -10,10 +10,11 @@ use super::{Release, name_of};
 use crate::shell::{cargo, output, root, run, step, target_folder};
 
 /// In the order in which they are published. The last is the command.
-const CRATES: [&str; 4] = [
+const CRATES: [&str; 5] = [
     "wasm-gw-protocol",
     "wasm-gw-http",
     "wasm-gw-runtime",
+    "wasm-gw-build",
     "wasm-gw",
 ];
 /// It has a workspace of its own.
@@ -58,8 +59,11 @@ fn check(file: &Path, name: &str, version: &str) -> Result<()> {
     };
     let files = output(&mut tar("--list"))?;
     let mut needed = vec!["LICENSE-APACHE", "LICENSE-MIT", "README.md", "Cargo.lock"];
-    if ["wasm-gw-runtime", SDK].contains(&name) {
+    if ["wasm-gw-runtime", "wasm-gw-build", SDK].contains(&name) {
         needed.push("wit/gateway.wit");
+    }
+    if name == "wasm-gw-build" {
+        needed.push("shim/_wasm_gw/entry.py");
     }
     for path in needed {
         let path = format!("{name}-{version}/{path}");

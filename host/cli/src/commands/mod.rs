@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod man;
@@ -14,6 +15,7 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(Box<serve::Args>),
+    Build(build::Args),
     Check(check::Args),
     Schema(schema::Args),
     Completions(completions::Args),
@@ -24,6 +26,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => serve::run(*args)?,
+        Command::Build(args) => build::run(args)?,
         Command::Check(args) => return check::run(args),
         Command::Schema(args) => schema::run(&args)?,
         Command::Completions(args) => completions::run(&args)?,

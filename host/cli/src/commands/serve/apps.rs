@@ -1,13 +1,13 @@
 //! From options to applications: components, folders, limits and grants.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use http::HeaderValue;
 use wasm_gw_protocol::{Environ, Mount};
 use wasm_gw_runtime::{
-    AllocatorChoice, App, AppConfig, CacheConfig, Grants, InstanceLimits, Isolation, ResetChoice,
-    Reuse, Runtime, RuntimeConfig, SERVER_SOFTWARE,
+    AllocatorChoice, App, AppConfig, CacheConfig, CacheUse, Grants, InstanceLimits, Isolation,
+    ResetChoice, Reuse, Runtime, RuntimeConfig, SERVER_SOFTWARE,
 };
 
 use crate::files::Files;
@@ -34,8 +34,8 @@ pub(super) fn files(options: &ServeOptions) -> Result<Vec<AppFile>, Usage> {
     }
     if files.is_empty() {
         return Err(Usage::of(format!(
-            "nothing to serve: name a component (wasm-gw serve app.wasm), or set \
-             `component` under [serve] in {MANIFEST}"
+            "nothing to serve: name a component (wasm-gw serve app.wasm), set `component` under [serve] in \
+             {MANIFEST}, or build one (wasm-gw build)"
         )));
     }
     for file in &files {
@@ -185,6 +185,17 @@ pub(super) fn load(
         })
         .collect::<anyhow::Result<_>>()?;
     Ok((runtime, apps))
+}
+
+/// Compiles a component into the cache, with the settings that it would be served with.
+pub(crate) fn compile(options: &ServeOptions, component: &Path) -> anyhow::Result<CacheUse> {
+    let limits = limits(options);
+    let runtime = runtime(options, &limits, 1)?;
+    let file = AppFile {
+        mount: "/".to_owned(),
+        file: component.to_owned(),
+    };
+    Ok(load_one(&runtime, options, &limits, &file)?.compiled())
 }
 
 fn load_one(

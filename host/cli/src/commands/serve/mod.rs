@@ -16,8 +16,9 @@ use wasm_gw_runtime::{InstanceLimits, Site};
 mod announce;
 mod apps;
 
-pub(crate) use apps::{bytes, default_cache_dir, environ, pairs};
+pub(crate) use apps::{bytes, compile, default_cache_dir, environ, pairs};
 
+use crate::commands::build::OUTPUT;
 use crate::files::Front;
 use crate::log_file::{LogFile, Reopen};
 use crate::manifest::{MANIFEST, Manifest};
@@ -55,13 +56,19 @@ pub(crate) struct Args {
 
 /// Serves until a signal, then lets what was accepted finish.
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
-    let options = match &args.config {
-        Some(path) => args.options.over(Manifest::read(path)?.serve),
-        None if Path::new(MANIFEST).exists() => args
-            .options
-            .over(Manifest::read(Path::new(MANIFEST))?.serve),
-        None => args.options,
+    let manifest = match &args.config {
+        Some(path) => Manifest::read(path)?,
+        None if Path::new(MANIFEST).exists() => Manifest::read(Path::new(MANIFEST))?,
+        None => Manifest::default(),
     };
+    let mut options = args.options.over(manifest.serve);
+    if options.component.is_none() && options.app.is_empty() {
+        let built = manifest
+            .build
+            .output
+            .unwrap_or_else(|| PathBuf::from(OUTPUT));
+        options.component = Some(built).filter(|path| path.exists());
+    }
     let handed = Handed::take()?;
     options.check(!handed.apps.is_empty())?;
     let files = apps::files(&options)?;

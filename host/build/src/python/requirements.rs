@@ -1,0 +1,195 @@
+//! What a project says that it needs, in whichever of the usual ways.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::BuildError;
+use crate::python::interpreter::Tools;
+use crate::tool::Tool;
+
+/// The packages that a project asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Requirements {
+    /// Where that is said, for people.
+    pub(crate) from: String,
+    /// As in a `requirements.txt`, or what uv takes in its place.
+    pub(crate) text: String,
+    /// How the file of it is called, since uv goes by the name.
+    pub(crate) name: &'static str,
+}
+
+/// The files that say it, the one that counts first.
+const FILES: [&str; 5] = [
+    "uv.lock",
+    "poetry.lock",
+    "pylock.toml",
+    "requirements.txt",
+    "pyproject.toml",
+];
+
+/// What the project in `folder` needs: what the file that was named says, or else the first of these that is there: a
+/// lock file, `requirements.txt`, the dependencies in `pyproject.toml`, a virtual environment. `None` if it needs
+/// nothing.
+pub(crate) fn find(
+    folder: &Path,
+    given: Option<&Path>,
+    tools: &Tools,
+) -> Result<Option<Requirements>, BuildError> {
+    if let Some(path) = given {
+        return read(path, tools).map(Some);
+    }
+    for name in FILES {
+        let path = folder.join(name);
+        if path.is_file() && (name != "pyproject.toml" || has_dependencies(&path)?) {
+            return read(&path, tools).map(Some);
+        }
+    }
+    environment(folder, tools)
+}
+
+fn read(path: &Path, tools: &Tools) -> Result<Requirements, BuildError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let from = name.clone().into_owned();
+    let of = |name, text| Requirements {
+        from: from.clone(),
+        text,
+        name,
+    };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let text = || fs::read_to_string(path).map_err(|error| BuildError::read(path, error));
+    Ok(match &*name {
+        "uv.lock" => of("requirements.txt", uv_export(folder, tools)?),
+        "poetry.lock" => of("requirements.txt", poetry_export(folder, tools)?),
+        "pyproject.toml" => of("pyproject.toml", text()?),
+        "pylock.toml" => of("pylock.toml", text()?),
+        _ => of("requirements.txt", with_includes(path, &mut Vec::new())?),
+    })
+}
+
+/// A `requirements.txt` with what it includes by `-r` and `-c` in its place, since the copy lies elsewhere.
+fn with_includes(path: &Path, within: &mut Vec<PathBuf>) -> Result<String, BuildError> {
+    if within.iter().any(|outer| outer == path) {
+        return Err(BuildError::Packages(format!(
+            "{} includes itself",
+            path.display()
+        )));
+    }
+    within.push(path.to_owned());
+    let text = fs::read_to_string(path).map_err(|error| BuildError::read(path, error))?;
+    let mut all = String::new();
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("-r" | "--requirement"), Some(other)) => {
+                let other = path.with_file_name("").join(other);
+                all.push_str(&with_includes(&other, within)?);
+            }
+            (Some("-c" | "--constraint"), Some(other)) => {
+                let other = path.with_file_name("").join(other);
+                let other =
+                    fs::canonicalize(&other).map_err(|error| BuildError::read(&other, error))?;
+                all.push_str(&format!("-c {}\n", other.display()));
+            }
+            _ => {
+                all.push_str(line);
+                all.push('\n');
+            }
+        }
+    }
+    within.pop();
+    Ok(all)
+}
+
+/// Whether a `pyproject.toml` is about more than its tools.
+fn has_dependencies(path: &Path) -> Result<bool, BuildError> {
+    let text = fs::read_to_string(path).map_err(|error| BuildError::read(path, error))?;
+    Ok(text
+        .lines()
+        .any(|line| line.trim_start().starts_with("dependencies")))
+}
+
+fn uv_export(folder: &Path, tools: &Tools) -> Result<String, BuildError> {
+    let output = Tool::new("uv", tools.program("uv"))
+        .args([
+            "export",
+            "--frozen",
+            "--no-dev",
+            "--no-emit-project",
+            "--no-header",
+            "--quiet",
+        ])
+        .args([
+            "--no-python-downloads",
+            "--format",
+            "requirements.txt",
+            "--project",
+        ])
+        .args([folder])
+        .succeed("reading uv.lock")?;
+    Ok(output.out)
+}
+
+/// Only poetry reads its own file; uv fetches it, and keeps it.
+fn poetry_export(folder: &Path, tools: &Tools) -> Result<String, BuildError> {
+    let output = Tool::new("poetry", tools.program("uv"))
+        .args(["tool", "run", "--quiet", "--python"])
+        .args([tools.python()])
+        .args([
+            "--from",
+            "poetry==2.2.1",
+            "--with",
+            "poetry-plugin-export==1.9.0",
+        ])
+        .args([
+            "poetry",
+            "export",
+            "--format",
+            "requirements.txt",
+            "--directory",
+        ])
+        .args([folder])
+        .succeed("reading poetry.lock")?;
+    Ok(output.out)
+}
+
+/// What is installed in the project's virtual environment. It is for another interpreter: only names and versions
+/// count.
+fn environment(folder: &Path, tools: &Tools) -> Result<Option<Requirements>, BuildError> {
+    let active = std::env::var_os("VIRTUAL_ENV").map(PathBuf::from);
+    let usual = [".venv", "venv"].map(|name| folder.join(name));
+    let Some(environment) =
+        (active.into_iter().chain(usual)).find(|path| path.join("pyvenv.cfg").exists())
+    else {
+        return Ok(None);
+    };
+    let output = Tool::new("uv", tools.program("uv"))
+        .args(["pip", "freeze", "--quiet", "--exclude-editable", "--python"])
+        .args([&environment])
+        .succeed("listing the packages of the virtual environment")?;
+    Ok(Some(Requirements {
+        from: format!("the virtual environment {}", environment.display()),
+        text: output.out,
+        name: "requirements.txt",
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_included_comes_along_and_a_circle_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("requirements.txt"), "flask\n-r more.txt\n").unwrap();
+        fs::write(path("more.txt"), "bottle\n").unwrap();
+        let text = with_includes(&path("requirements.txt"), &mut Vec::new()).unwrap();
+        assert_eq!(text, "flask\nbottle\n");
+        fs::write(path("more.txt"), "-r requirements.txt\n").unwrap();
+        let error = with_includes(&path("requirements.txt"), &mut Vec::new()).unwrap_err();
+        assert!(error.to_string().contains("includes itself"), "{error}");
+    }
+}

@@ -1,0 +1,81 @@
+//! What `wasm-gw build` can be told, on the command line or under `[build]` in the manifest.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The name of what is built, and of what `wasm-gw serve` looks for, if nobody says.
+pub(crate) const OUTPUT: &str = "app.wasm";
+
+/// A language that applications can be written in.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Language {
+    /// Any WSGI application
+    Python,
+}
+
+/// Settings of a build; each flag has a key of its name.
+#[derive(Clone, Debug, Default, clap::Args, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct BuildOptions {
+    /// The application: package.module:app, or package.module:create_app()
+    #[arg(value_name = "MODULE:APP")]
+    pub(crate) app: Option<String>,
+
+    /// The component to write [default: app.wasm]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// The language it is written in [default: python]
+    #[arg(long, value_enum)]
+    pub(crate) lang: Option<Language>,
+
+    /// What says which packages it needs: requirements.txt, uv.lock, poetry.lock, pylock.toml or pyproject.toml
+    /// [default: the first of these that is there, else the virtual environment]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) requirements: Option<PathBuf>,
+
+    /// A file or folder of the project that the application does not need; repeat it
+    #[arg(long, value_name = "PATH")]
+    pub(crate) exclude: Vec<PathBuf>,
+
+    /// The Python that runs the tools [default: python3]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) python: Option<PathBuf>,
+}
+
+impl BuildOptions {
+    /// These, and where they say nothing, those of a file.
+    pub(crate) fn over(self, file: Self) -> Self {
+        Self {
+            app: self.app.or(file.app),
+            output: self.output.or(file.output),
+            lang: self.lang.or(file.lang),
+            requirements: self.requirements.or(file.requirements),
+            exclude: if self.exclude.is_empty() {
+                file.exclude
+            } else {
+                self.exclude
+            },
+            python: self.python.or(file.python),
+        }
+    }
+
+    /// Makes paths of the manifest independent of where the program runs; what is left out lies in the project.
+    pub(crate) fn resolve(&mut self, folder: &Path) {
+        for path in self.output.iter_mut().chain(&mut self.requirements) {
+            *path = folder.join(&*path);
+        }
+        // A bare name is looked for on the PATH.
+        if let Some(python) = self
+            .python
+            .as_mut()
+            .filter(|path| path.components().count() > 1)
+        {
+            *python = folder.join(&*python);
+        }
+    }
+}
