@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use wasm_gw_tests::conformance_guest;
+use wasm_gw_tests::{conformance_guest, python_component};
 
 /// One language: a column of the table whose rows are the cases.
 pub(crate) struct Column {
@@ -30,7 +30,7 @@ pub(crate) const COLUMNS: [Column; 5] = [
     Column {
         language: "python",
         source: "app.py",
-        build: None,
+        build: Some(python),
     },
     Column {
         language: "javascript",
@@ -118,6 +118,12 @@ fn rust(case: &str) -> Result<Vec<u8>, String> {
         ));
     }
     Ok(conformance_guest(case))
+}
+
+/// One component for all cases: `$CASE`, which the runner sets, says which of them it is.
+fn python(_case: &str) -> Result<Vec<u8>, String> {
+    let folders = ["conformance/python", "conformance/cases"];
+    python_component("every_case:app", &folders)
 }
 
 /// Entries of the Rust package that belong to no case.

@@ -89,7 +89,10 @@ impl Row {
             .enable_all()
             .build()?;
         tokio.block_on(async {
-            let mut app = TestApp::of_component(&self.name, component);
+            // A column may have one component for all cases, which asks it which it is.
+            let case_name = ("CASE".to_owned(), self.name.clone());
+            let mut app = TestApp::of_component(&self.name, component)
+                .app(|config| config.grants.env.push(case_name));
             if let Some(mount) = &case.mount {
                 app = app.mounted(mount);
             }

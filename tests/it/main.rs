@@ -37,6 +37,7 @@
 //! - `nginx`: a real one in front, over TCP, a unix socket and the PROXY protocol.
 //! - `proxy`: what trusted proxies say of a client, and what nobody else can.
 //! - `proxy_protocol`: connections that begin with a header of it, and those that do not.
+//! - `python`: applications in Python, and what is particular to them.
 //! - `recorder`: what middleware learns of a wrapped application's `start-response`.
 //! - `reload`: new versions of a component while requests are under way.
 //! - `response_framing`: how a response is framed for its client, and how a transfer breaks off.
@@ -91,6 +92,7 @@ mod mounts;
 mod nginx;
 mod proxy;
 mod proxy_protocol;
+mod python;
 mod recorder;
 mod reload;
 mod response_framing;

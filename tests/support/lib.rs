@@ -16,6 +16,7 @@ pub mod log;
 pub mod metrics;
 #[cfg(target_os = "linux")]
 pub mod nginx;
+pub mod python;
 pub mod raw;
 pub mod script;
 pub mod server;
@@ -23,6 +24,7 @@ pub mod vars;
 
 pub use client::{Client, Response};
 pub use guests::{conformance_guest, guest};
+pub use python::python_component;
 pub use server::{TestApp, TestServer};
 pub use vars::Vars;
 

@@ -20,7 +20,7 @@ class Blocks(app.Blocks):
             if self._parts:
                 return self._parts.pop()
             if self._iterator is None:
-                self._iterator = iter(self._iterable)
+                self._iterator = _iterator_of(self._iterable)
             return self._take()
         except StopIteration:
             return None
@@ -47,3 +47,13 @@ class Blocks(app.Blocks):
             return taken
         self._parts = block.parts_of(taken)[::-1]
         return self._parts.pop()
+
+
+def _iterator_of(iterable):
+    try:
+        return iter(iterable)
+    except TypeError:
+        if hasattr(iterable, "__iter__"):
+            raise
+    kind = type(iterable).__name__
+    raise TypeError(f"the application returned {kind}: it must return an iterable of bytes")

@@ -17,8 +17,6 @@ def body_of(result, environ):
     if isinstance(result, (str, bytes, bytearray)):
         kind = type(result).__name__
         raise TypeError(f"the application returned {kind}: it must return a list of bytes, [body]")
-    if result is None:
-        raise TypeError("the application returned None: it must return an iterable of bytes")
     if type(result) is FileWrapper and _is_untouched(result.filelike):
         return Body_Host(HostBody.of_input(environ.input()))
     return Body_Iter(Blocks(result))

@@ -14,7 +14,7 @@ SHIM is the folder above this package. LETTERBOX is an empty folder with one mod
 
 The shim writes back to that folder:
 
-    output.txt      what was printed while the application was imported, if anything
+    output.txt      what was printed while the application was imported; empty, mostly
     failure.txt     why there is no application: the traceback of the user's own frames, or a
                     sentence; then the command fails, and what it says is of no interest
 
@@ -27,7 +27,7 @@ import sys
 # Before all that may be imported from the folders of the user, which are not for us to write to.
 sys.dont_write_bytecode = True
 
-from _wasm_gw import letterbox, output, sandbox
+from _wasm_gw import letterbox, network, output, sandbox
 from _wasm_gw.late_imports import take_sources
 from _wasm_gw.preload import preload
 from _wasm_gw.server import Server
@@ -35,10 +35,12 @@ from _wasm_gw.target import load
 
 output.replace_streams()
 sandbox.explain()
+network.explain()
 with letterbox.open_output() as file, output.diverted_to(file):
     application = load(letterbox.TARGET)
     preload()
 take_sources()
+network.open_for_instances()
 
 
 class App(Server):

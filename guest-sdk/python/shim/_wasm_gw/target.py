@@ -26,8 +26,8 @@ def _evaluate(target):
     attribute = expression.partition("(")[0].partition(".")[0]
     if not hasattr(module, attribute):
         raise NoApplication(f"{target}: {name} has no `{attribute}`")
-    application = eval(expression, vars(module))
+    application = eval(compile(expression, target, "eval"), vars(module))
     if not callable(application):
         kind = type(application).__name__
-        raise NoApplication(f"{target}: it is a {kind}, and no application: it cannot be called")
+        raise NoApplication(f"{target} cannot be called: it is no application, but of type {kind}")
     return application
