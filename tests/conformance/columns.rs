@@ -122,8 +122,7 @@ fn rust(case: &str) -> Result<Vec<u8>, String> {
 
 /// One component for all cases: `$CASE`, which the runner sets, says which of them it is.
 fn python(_case: &str) -> Result<Vec<u8>, String> {
-    let folders = ["conformance/python", "conformance/cases"];
-    python_component("every_case:app", &folders)
+    python_component("tests/conformance", "python.every_case:app")
 }
 
 /// Entries of the Rust package that belong to no case.

@@ -9,7 +9,7 @@ use wasm_gw_tests::client::End;
 use wasm_gw_tests::{Response, TestApp, log, python_component};
 
 fn guests() -> TestApp {
-    let component = python_component("many:app", &["guests/python"]);
+    let component = python_component("tests/guests/python", "many:app");
     let component = component.unwrap_or_else(|problem| panic!("{problem}"));
     TestApp::of_component("python", component).app(|app| {
         app.grants.env = vec![("GIVEN".into(), "at the run".into())];

@@ -1,17 +1,14 @@
-"""All cases in one component, since making one takes its time: `$CASE` says which it is.
-
-Beside this module, the folder of the cases is on the path.
-"""
+"""All cases in one component, since making one takes its time: `$CASE` says which it is."""
 
 import os
-import sys
 from importlib import import_module
 from pathlib import Path
 
+CASES = Path(__file__).parent.parent / "cases"
+
 APPLICATIONS = {
-    source.parent.name: import_module(f"{source.parent.name}.app").app
-    for folder in sys.path
-    for source in Path(folder).glob("*/app.py")
+    source.parent.name: import_module(f"cases.{source.parent.name}.app").app
+    for source in CASES.glob("*/app.py")
 }
 
 
