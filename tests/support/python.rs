@@ -13,7 +13,9 @@ use wasm_gw_build::{Silent, Store};
 /// What whoever builds it would be told.
 pub fn python_component(folder: &str, target: &str) -> Result<Vec<u8>, String> {
     let project = Project {
-        folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder),
+        folder: Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("..")
+            .join(folder),
         target: target.parse().map_err(|error| format!("{error}"))?,
         requirements: None,
         exclude: Vec::new(),

@@ -7,6 +7,7 @@
 //! | `tree.rs` | files on their way into a package |
 //! | `tarball.rs` | for any Linux, to be unpacked anywhere |
 //! | `debian.rs` | the `.deb` |
+//! | `wheel.rs` | the package for pip |
 //! | `third_party.rs` | the licences of what is in the program |
 //! | `crates.rs` | the packages of the crates, and `cargo install` from them |
 //! | `service.rs` | an installed service, run as its unit says, without systemd |
@@ -24,6 +25,7 @@ mod service;
 mod tarball;
 mod third_party;
 mod tree;
+mod wheel;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,6 +71,11 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     tarball::try_out(&release, &tarball, &app)?;
     let mut made = crates;
     made.push(tarball);
+    eprintln!("\n== wheel");
+    tools::ensure_python()?;
+    let wheel = wheel::make(&release, &binary)?;
+    wheel::try_out(&release, &wheel)?;
+    made.push(wheel);
     if debian::is_possible()? {
         eprintln!("\n== Debian package");
         let package = debian::make(&release, &binary)?;

@@ -13,13 +13,14 @@ use super::{Release, name_of};
 use crate::shell::run;
 
 /// Files of the checkout, and where they are in the tarball.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 13] = [
     ("README.md", "README.md"),
     ("CHANGELOG.md", "CHANGELOG.md"),
     ("LICENSE-APACHE", "LICENSE-APACHE"),
     ("LICENSE-MIT", "LICENSE-MIT"),
     ("docs/operating.md", "docs/operating.md"),
     ("docs/checking.md", "docs/checking.md"),
+    ("docs/guests/python.md", "docs/guests/python.md"),
     ("docs/protocol.md", "docs/protocol.md"),
     ("docs/security.md", "docs/security.md"),
     ("docs/wasm-gw.schema.json", "docs/wasm-gw.schema.json"),

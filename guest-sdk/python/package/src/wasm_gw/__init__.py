@@ -1,0 +1,1 @@
+"""The program `wasm-gw`, for pip. `python -m wasm_gw` runs it; there is nothing to import."""
