@@ -530,7 +530,7 @@ impl App {
                 instance
             }
             Provided::New { memory, wasi, log } => {
-                let purse = Arc::new(Purse::new(memory, app.fixed));
+                let purse = Arc::new(Purse::new(memory, app.fixed, app.limits.memory));
                 let parts = instance::Parts {
                     app: Arc::clone(&app.record.name),
                     limits: Arc::clone(&app.limits),

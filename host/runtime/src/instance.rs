@@ -188,10 +188,7 @@ impl State {
 
     /// The guest's memory, and what it makes the host keep, in bytes.
     pub(crate) fn memory_taken(&self) -> usize {
-        let memory = self
-            .limits
-            .memory
-            .saturating_sub(self.limiter.memory_left());
+        let memory = self.limits.memory.saturating_sub(self.purse.memory_left());
         let kept = self
             .limits
             .host_bytes

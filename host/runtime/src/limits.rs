@@ -8,7 +8,7 @@ use std::time::Duration;
 use wasm_gw_protocol::weak;
 use wasmtime::ResourceLimiter;
 
-use crate::memory::{MemoryShort, Purse};
+use crate::memory::{MemoryShort, NoMemory, Purse};
 
 /// The bounds of one instance: of one request, as a rule. Where an instance serves more, times and log text are a
 /// request's, and the rest is the instance's.
@@ -105,88 +105,66 @@ const ELEMENT: usize = 8;
 /// Keeps one instance within its memory and tables, and remembers which of them it asked too much
 /// of: a guest that is refused memory usually traps somewhere else, and the log should say why.
 pub(crate) struct Limiter {
-    memory: Allowance,
-    tables: Allowance,
+    /// The elements that all tables of the component may still get.
+    elements_left: usize,
     parts: usize,
+    /// Knows what memory is left, which files in `/tmp` take part of.
     purse: Arc<Purse>,
-}
-
-/// What is left of one kind, over all that a component has of it.
-#[derive(Debug)]
-struct Allowance {
-    what: &'static str,
-    left: usize,
-    /// What one of it costs in bytes.
-    cost: usize,
-    refused: Option<&'static str>,
+    /// What was refused of each kind.
+    memory: Option<&'static str>,
+    tables: Option<&'static str>,
 }
 
 impl Limiter {
     pub(crate) fn new(limits: &InstanceLimits, purse: Arc<Purse>) -> Self {
         Self {
-            memory: Allowance::of("memory", limits.memory, 1),
-            tables: Allowance::of("table elements", limits.table_elements, ELEMENT),
+            elements_left: limits.table_elements,
             parts: limits.parts,
             purse,
+            memory: None,
+            tables: None,
         }
     }
 
     /// What the instance was refused, if anything.
     pub(crate) fn refused(&self) -> Option<&'static str> {
-        self.memory.refused.or(self.tables.refused)
+        self.memory.or(self.tables)
     }
 
     /// What a request was refused is nothing to the next.
     pub(crate) fn forget_refusals(&mut self) {
-        self.memory.refused = None;
-        self.tables.refused = None;
-    }
-
-    /// The linear memory that may still be taken, in bytes.
-    pub(crate) fn memory_left(&self) -> usize {
-        self.memory.left
+        (self.memory, self.tables) = (None, None);
     }
 
     /// Whether it was for want of memory of the whole server.
     pub(crate) fn was_short(&self) -> bool {
-        let kinds = [&self.memory, &self.tables];
-        kinds.iter().any(|kind| kind.refused == Some(SHORT))
+        [self.memory, self.tables].contains(&Some(SHORT))
+    }
+
+    fn grow_memory(&self, more: usize) -> Result<(), &'static str> {
+        self.purse
+            .spend_on_memory(more)
+            .map_err(|error| match error {
+                NoMemory::OverLimit => "memory",
+                NoMemory::Short => SHORT,
+            })
+    }
+
+    fn grow_tables(&mut self, more: usize) -> Result<(), &'static str> {
+        let left = self.elements_left.checked_sub(more);
+        let left = left.ok_or("table elements")?;
+        let paid = self.purse.spend(more.saturating_mul(ELEMENT));
+        paid.map_err(|_| SHORT)?;
+        self.elements_left = left;
+        Ok(())
     }
 }
 
-impl Allowance {
-    fn of(what: &'static str, left: usize, cost: usize) -> Self {
-        Self {
-            what,
-            left,
-            cost,
-            refused: None,
-        }
-    }
-
-    /// Whether something may grow. What the component itself has bounded is no matter of ours.
-    fn grow(
-        &mut self,
-        purse: &Purse,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> bool {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return false;
-        }
-        let more = desired.saturating_sub(current);
-        let Some(left) = self.left.checked_sub(more) else {
-            self.refused = Some(self.what);
-            return false;
-        };
-        if purse.spend(more.saturating_mul(self.cost)).is_err() {
-            self.refused = Some(SHORT);
-            return false;
-        }
-        self.left = left;
-        true
-    }
+/// By how much something is to grow, if the component itself allows it. What that has bounded is no matter of
+/// ours.
+fn growth(current: usize, desired: usize, maximum: Option<usize>) -> Option<usize> {
+    let allowed = maximum.is_none_or(|maximum| desired <= maximum);
+    allowed.then(|| desired.saturating_sub(current))
 }
 
 impl ResourceLimiter for Limiter {
@@ -196,7 +174,12 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(self.memory.grow(&self.purse, current, desired, maximum))
+        let Some(more) = growth(current, desired, maximum) else {
+            return Ok(false);
+        };
+        let grown = self.grow_memory(more);
+        self.memory = grown.err().or(self.memory);
+        Ok(grown.is_ok())
     }
 
     fn table_growing(
@@ -205,7 +188,12 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(self.tables.grow(&self.purse, current, desired, maximum))
+        let Some(more) = growth(current, desired, maximum) else {
+            return Ok(false);
+        };
+        let grown = self.grow_tables(more);
+        self.tables = grown.err().or(self.tables);
+        Ok(grown.is_ok())
     }
 
     fn instances(&self) -> usize {
@@ -276,17 +264,13 @@ mod tests {
     use super::*;
     use crate::memory::Memory;
 
-    fn purse(total: usize) -> Arc<Purse> {
+    fn purse(total: usize, memory: usize) -> Arc<Purse> {
         let hold = Memory::new(total, 0, |_| false).app().hold(0).unwrap();
-        Arc::new(Purse::new(hold, 0))
+        Arc::new(Purse::new(hold, 0, memory))
     }
 
     fn limiter(memory: usize, total: usize) -> Limiter {
-        let limits = InstanceLimits {
-            memory,
-            ..InstanceLimits::default()
-        };
-        Limiter::new(&limits, purse(total))
+        Limiter::new(&InstanceLimits::default(), purse(total, memory))
     }
 
     #[test]
@@ -322,7 +306,7 @@ mod tests {
             host_bytes: 10,
             ..InstanceLimits::default()
         };
-        let mut bytes = HostBytes::new(&limits, purse(8 << 20));
+        let mut bytes = HostBytes::new(&limits, purse(8 << 20, 0));
         bytes.charge(10).unwrap();
         assert_eq!(bytes.charge(1), Err(NotKept::OverLimit));
         bytes.release(10);

@@ -1,8 +1,8 @@
 //! The memory of the whole server: one budget for what all instances have committed and for what
 //! their guests make the host keep.
 //!
-//! An instance pays for what it takes out of a [`Purse`]: its memory as it grows, its tables, its
-//! handles, the bodies gathered for it. What it hands on and no longer owns, a block on its way to a
+//! An instance pays for what it takes out of a [`Purse`]: its memory as it grows, its files in `/tmp`, its
+//! tables, its handles, the bodies gathered for it. What it hands on and no longer owns, a block on its way to a
 //! client, has a [`Hold`] of its own. Either gives back what it took when it is dropped. What one
 //! instance may use at most is in `limits.rs`.
 //!
@@ -357,18 +357,57 @@ pub(crate) struct Purse {
     /// What was spent, and what was taken for it. One thread at a time changes them.
     spent: AtomicUsize,
     taken: AtomicUsize,
+    /// What its own limit leaves the instance for memory: its linear memory and its files in `/tmp`.
+    memory_left: AtomicUsize,
+}
+
+/// There is no memory for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoMemory {
+    /// The instance would have more than its limit.
+    OverLimit,
+    /// The server as a whole has no room.
+    Short,
 }
 
 impl Purse {
-    /// A purse with what was granted at the start of the instance, of which so much is spent at once.
-    pub(crate) fn new(mut start: Hold, spent: usize) -> Self {
+    /// A purse with what was granted at the start of the instance, of which so much is spent at once. The
+    /// instance may have so much memory.
+    pub(crate) fn new(mut start: Hold, spent: usize, memory: usize) -> Self {
         let taken = std::mem::take(&mut start.bytes);
         Self {
             shared: Arc::clone(&start.shared),
             app: Arc::clone(&start.app),
             spent: AtomicUsize::new(spent.min(taken)),
             taken: AtomicUsize::new(taken),
+            memory_left: AtomicUsize::new(memory),
         }
+    }
+
+    /// Pays for so many bytes of memory, which count against the instance's own limit too.
+    pub(crate) fn spend_on_memory(&self, bytes: usize) -> Result<(), NoMemory> {
+        let left = self.memory_left().checked_sub(bytes);
+        let left = left.ok_or(NoMemory::OverLimit)?;
+        self.spend(bytes).map_err(|_| NoMemory::Short)?;
+        self.memory_left.store(left, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes back what was paid for memory that is gone.
+    pub(crate) fn refund_memory(&self, bytes: usize) {
+        let left = self.memory_left().saturating_add(bytes);
+        self.memory_left.store(left, Ordering::Relaxed);
+        self.refund(bytes);
+        // Many small files that are removed come to much.
+        let spent = self.spent.load(Ordering::Relaxed);
+        if self.taken().saturating_sub(spent) >= 4 * COIN {
+            self.give_back_idle();
+        }
+    }
+
+    /// The memory that the instance may still take of its limit, in bytes.
+    pub(crate) fn memory_left(&self) -> usize {
+        self.memory_left.load(Ordering::Relaxed)
     }
 
     /// Pays for so many bytes.
@@ -488,7 +527,7 @@ mod tests {
     fn a_purse_pays_from_what_it_has_first() {
         let memory = Memory::new(8 << 20, 0, |_| false);
         let app = memory.app();
-        let purse = Purse::new(app.hold(COIN).unwrap(), 0);
+        let purse = Purse::new(app.hold(COIN).unwrap(), 0, 0);
         purse.spend(COIN).unwrap();
         assert_eq!(memory.taken(), COIN);
         purse.spend(1).unwrap();
@@ -500,6 +539,27 @@ mod tests {
         assert!(memory.taken() <= 2 * COIN);
         drop(purse);
         assert_eq!(memory.taken(), 0);
+    }
+
+    #[test]
+    fn memory_is_paid_for_and_counts_against_the_limit() {
+        let memory = Memory::new(8 << 20, 0, |_| false);
+        let purse = Purse::new(memory.app().hold(0).unwrap(), 0, 16 << 20);
+        purse.spend_on_memory(4 << 20).unwrap();
+        assert_eq!(purse.memory_left(), 12 << 20);
+        assert_eq!(purse.spend_on_memory(13 << 20), Err(NoMemory::OverLimit));
+        assert_eq!(purse.spend_on_memory(9 << 20), Err(NoMemory::Short));
+        // What was refused was not counted.
+        assert_eq!((purse.memory_left(), purse.taken()), (12 << 20, 4 << 20));
+        purse.refund_memory(4 << 20);
+        assert_eq!(purse.memory_left(), 16 << 20);
+        assert!(memory.taken() <= 2 * COIN);
+        // A little at a time comes back too.
+        purse.spend_on_memory(1024 << 10).unwrap();
+        for _ in 0..1024 {
+            purse.refund_memory(1 << 10);
+        }
+        assert!(memory.taken() <= 4 * COIN);
     }
 
     #[test]
