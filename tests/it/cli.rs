@@ -87,7 +87,7 @@ async fn it_says_what_it_serves_and_where_and_stops_when_told() {
     for part in [
         "app      hello at /",
         "limits   256.0 MiB memory, 30s to answer, 10s of processor time, 1000 instances at once, 1000 waiting up to 5s",
-        "grants   none: no environment, no files, no network",
+        "grants   none: no environment, no files, no network; /tmp in memory",
         "for all instances; 32 slots",
         "listens  http://127.0.0.1:",
     ] {
@@ -486,6 +486,21 @@ async fn a_guest_gets_what_is_granted_and_no_more() {
         "a value is said aloud: {}",
         process.stderr()
     );
+}
+
+#[tokio::test]
+async fn a_guest_has_a_tmp_unless_it_is_left_out() {
+    let check = async |options: &[&str], expected: &str, said: &str| {
+        let arguments = [&["env_and_files.wasm"], options].concat();
+        let process = Process::serve(serve(&arguments)).await;
+        let text = process.get("/?write=/tmp/new").await.text();
+        assert!(text.contains(expected), "{options:?}: {text}");
+        let stderr = process.stderr();
+        let grants = stderr.lines().find(|line| line.contains("  grants "));
+        assert!(grants.unwrap().ends_with(said), "{options:?}: {stderr}");
+    };
+    check(&[], "write /tmp/new: ok", "; /tmp in memory").await;
+    check(&["--no-tmp"], "write /tmp/new: error", "no network").await;
 }
 
 #[tokio::test]

@@ -47,6 +47,7 @@
 //! - `status`: health, readiness and the numbers of the process, and when they are told.
 //! - `takeover`: another process in place of a server, on the same sockets.
 //! - `target`: request targets and Host.
+//! - `tmpfs`: the `/tmp` of an instance: what it can, its bounds, and its end.
 //! - `write`: the body as an application gives it, against the length it announced.
 #![allow(
     clippy::unwrap_used,
@@ -102,4 +103,5 @@ mod start_response;
 mod status;
 mod takeover;
 mod target;
+mod tmpfs;
 mod write;

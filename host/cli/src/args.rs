@@ -15,8 +15,8 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 
 /// Serve sandboxed WebAssembly applications over HTTP.
 ///
-/// Each request runs in a fresh instance of the application, which gets no files, no network and no
-/// environment unless you grant them, and is bounded in time and memory.
+/// Each request runs in a fresh instance of the application, which gets no files of the host, no network and
+/// no environment unless you grant them, and is bounded in time and memory.
 #[derive(Debug, Parser)]
 #[command(
     name = "wasm-gw",

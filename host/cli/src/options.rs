@@ -67,6 +67,10 @@ pub(crate) struct ServeOptions {
     #[schemars(with = "values::OneOrMany")]
     pub(crate) dir: Vec<DirGrant>,
 
+    /// Let instances have no /tmp. Else each has an empty one of its own, in memory and within --memory
+    #[arg(long, help_heading = "Grants")]
+    pub(crate) no_tmp: bool,
+
     /// A pair to add to each request's environ; repeat it. It never replaces what the request says
     #[arg(long, value_name = "NAME=VALUE", help_heading = "Grants")]
     #[serde(deserialize_with = "values::pairs")]
@@ -89,7 +93,7 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "TIME", help_heading = "Limits of a request")]
     pub(crate) disconnect_grace: Option<Span>,
 
-    /// Memory of one instance [default: 256MiB]
+    /// Memory of one instance, with its files in /tmp [default: 256MiB]
     #[arg(long, value_name = "SIZE", help_heading = "Limits of a request")]
     pub(crate) memory: Option<Size>,
 
@@ -301,6 +305,7 @@ impl ServeOptions {
             status_listen: self.status_listen.or(file.status_listen),
             env: list(self.env, file.env),
             dir: list(self.dir, file.dir),
+            no_tmp: self.no_tmp || file.no_tmp,
             environ: list(self.environ, file.environ),
             timeout: self.timeout.or(file.timeout),
             max_duration: self.max_duration.or(file.max_duration),

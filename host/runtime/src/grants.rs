@@ -1,18 +1,36 @@
-//! What a guest may touch beyond its own request. The default names nothing, and nothing is what it
-//! then gets: no variables, no files, no network.
+//! What a guest may touch beyond its own request. The default names nothing of the host, and nothing of it
+//! is what it then gets: no variables, no files, no network. A `/tmp` in memory is its own.
 
 use std::path::PathBuf;
 
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 /// The grants of one app.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grants {
     /// Environment variables that the guest sees.
     pub env: Vec<(String, String)>,
     /// Folders that the guest sees.
     pub dirs: Vec<DirGrant>,
+    /// Whether each instance has an empty `/tmp` of its own: in memory, out of
+    /// [`InstanceLimits::memory`](crate::InstanceLimits::memory), and gone with the instance. A folder that
+    /// is granted as `/tmp` takes its place.
+    pub tmp: bool,
 }
+
+impl Default for Grants {
+    /// Nothing of the host.
+    fn default() -> Self {
+        Self {
+            env: Vec::new(),
+            dirs: Vec::new(),
+            tmp: true,
+        }
+    }
+}
+
+/// Where temporary files are, for whoever looks for a place for them.
+pub(crate) const TMP: &str = "/tmp";
 
 /// One folder of the host, shown to the guest under a name of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +94,12 @@ impl Grants {
         Ok(())
     }
 
+    /// Whether there is a `/tmp` in memory.
+    pub fn has_tmp(&self) -> bool {
+        let is_tmp = |dir: &DirGrant| dir.guest.trim_end_matches('/') == TMP;
+        self.tmp && !self.dirs.iter().any(is_tmp)
+    }
+
     /// Opens the folders for WASI. Whatever is not named here the guest does not get.
     pub(crate) fn open_dirs(&self, wasi: &mut WasiCtxBuilder) -> Result<(), GrantError> {
         for dir in &self.dirs {
@@ -97,6 +121,22 @@ impl Grants {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_is_granted_as_tmp_takes_its_place() {
+        let check = |dir: &str, has_tmp| {
+            let grants = Grants {
+                dirs: vec![dir.parse().unwrap()],
+                ..Grants::default()
+            };
+            assert_eq!(grants.has_tmp(), has_tmp, "{dir}");
+        };
+        check("/a::/tmp", false);
+        check("/a::/tmp/:ro", false);
+        check("/a::/tmp/b", true);
+        check("/a::/", true);
+        assert!(Grants::default().has_tmp());
+    }
 
     #[test]
     fn a_folder_grant_is_host_guest_and_perhaps_ro() {

@@ -9,6 +9,7 @@ use wasm_gw_protocol::lint::Event;
 use wasm_gw_protocol::{BodyError, Exchange, RequestId, Send, weak};
 use wasmtime::component::ResourceTable;
 use wasmtime::{CallHook, Engine, Store, UpdateDeadline};
+use wasmtime_wasi::filesystem::WasiFilesystemCtxView;
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use crate::clock::Clock;
@@ -19,6 +20,7 @@ use crate::limits::{HostBytes, InstanceLimits, Limiter};
 use crate::memory::{AppMemory, MemoryShort, Purse};
 use crate::observer::Observer;
 use crate::output::{Gone, Output};
+use crate::tmpfs::{Files, Tmp};
 use crate::turn::Turn;
 use crate::wasi::{self, Wasi};
 
@@ -31,6 +33,7 @@ pub(crate) struct State {
     pub(crate) limits: Arc<InstanceLimits>,
     pub(crate) table: ResourceTable,
     wasi: Wasi,
+    tmp: Option<Tmp>,
     grants: Arc<Grants>,
     pub(crate) log: GuestLog,
     pub(crate) clock: Arc<Clock>,
@@ -137,6 +140,7 @@ impl State {
             request_id: request.request_id,
             table,
             wasi: parts.wasi,
+            tmp: None,
             grants: parts.grants,
             log: parts.log,
             clock: request.clock,
@@ -186,7 +190,7 @@ impl State {
         self.handles_paid > self.limits.handles / 2
     }
 
-    /// The guest's memory, and what it makes the host keep, in bytes.
+    /// The guest's memory, its files in `/tmp`, and what else it makes the host keep, in bytes.
     pub(crate) fn memory_taken(&self) -> usize {
         let memory = self.limits.memory.saturating_sub(self.purse.memory_left());
         let kept = self
@@ -300,6 +304,28 @@ impl WasiView for State {
                 random_bytes: self.limits.random_bytes,
             }),
             table: &mut self.table,
+        }
+    }
+}
+
+impl State {
+    /// What stands behind `wasi:filesystem`.
+    pub(crate) fn files(&mut self) -> Files<'_> {
+        let ctx = self.wasi.context(wasi::Parts {
+            app: &self.app,
+            log: &self.log,
+            grants: &self.grants,
+            random_bytes: self.limits.random_bytes,
+        });
+        Files {
+            wasi: WasiFilesystemCtxView {
+                ctx: ctx.filesystem(),
+                table: &mut self.table,
+            },
+            tmp: &mut self.tmp,
+            has_tmp: self.grants.has_tmp(),
+            purse: &self.purse,
+            most: self.limits.files(),
         }
     }
 }

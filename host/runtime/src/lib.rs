@@ -109,6 +109,7 @@ mod split;
 mod system;
 pub mod testing;
 mod ticker;
+mod tmpfs;
 mod turn;
 mod wasi;
 

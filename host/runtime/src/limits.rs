@@ -14,7 +14,8 @@ use crate::memory::{MemoryShort, NoMemory, Purse};
 /// request's, and the rest is the instance's.
 #[derive(Clone, Debug)]
 pub struct InstanceLimits {
-    /// Linear memory of the instance in bytes, all memories of the component together.
+    /// Linear memory of the instance in bytes, all memories of the component together, and what is in its
+    /// `/tmp`, which is half of this at most.
     pub memory: usize,
     /// Table elements, all tables of the component together.
     pub table_elements: usize,
@@ -71,6 +72,11 @@ impl Default for InstanceLimits {
 }
 
 impl InstanceLimits {
+    /// What of the memory files in `/tmp` may take, in bytes: half of it, as on Linux.
+    pub(crate) fn files(&self) -> usize {
+        self.memory / 2
+    }
+
     /// Without the bounds that a test of them has switched off; all of them as a rule.
     pub(crate) fn weakened(mut self) -> Self {
         const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -56,6 +56,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOST::GUEST[:ro]", help_heading = "Grants")]
     dir: Vec<DirGrant>,
 
+    /// Let instances have no /tmp. Else each has an empty one of its own, in memory and within --memory
+    #[arg(long, help_heading = "Grants")]
+    no_tmp: bool,
+
     /// A pair to add to each request's environ; repeat it
     #[arg(long, value_name = "NAME=VALUE", help_heading = "Grants")]
     environ: Vec<Pair>,
@@ -68,7 +72,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", help_heading = "Limits of a request")]
     cpu: Option<Span>,
 
-    /// Memory of one instance [default: 256MiB]
+    /// Memory of one instance, with its files in /tmp [default: 256MiB]
     #[arg(long, value_name = "SIZE", help_heading = "Limits of a request")]
     memory: Option<Size>,
 }
@@ -119,6 +123,7 @@ fn load(args: &Args, component: &[u8]) -> anyhow::Result<App> {
     config.grants = Grants {
         env: pairs(&args.env),
         dirs: args.dir.clone(),
+        tmp: !args.no_tmp,
     };
     config.environ = environ(&args.environ)?;
     if let Some(timeout) = args.timeout {

@@ -84,7 +84,7 @@ fn grant(name: &str) -> &'static str {
     if is("wasi:cli/environment@") {
         "environment variables: --env NAME=VALUE, else none"
     } else if is("wasi:filesystem/") {
-        "files: --dir HOST::GUEST[:ro], else none"
+        "files: /tmp in memory unless --no-tmp; of the host --dir HOST::GUEST[:ro], else none"
     } else if is("wasi:sockets/") {
         "the network, which cannot be granted"
     } else if is("wasi:cli/std") || is("wasi:cli/terminal") {

@@ -113,10 +113,15 @@ fn granted(grants: &Grants) -> String {
         format!("{} as {}{mode}", dir.host.display(), dir.guest)
     });
     let all: Vec<String> = names.chain(dirs).collect();
-    if all.is_empty() {
-        "none: no environment, no files, no network".to_owned()
+    let tmp = if grants.has_tmp() {
+        "; /tmp in memory"
     } else {
-        format!("{}; no network", all.join(", "))
+        ""
+    };
+    if all.is_empty() {
+        format!("none: no environment, no files, no network{tmp}")
+    } else {
+        format!("{}; no network{tmp}", all.join(", "))
     }
 }
 
@@ -167,6 +172,7 @@ fn as_json(
                     "guest": dir.guest,
                     "read_only": dir.read_only,
                 })).collect::<Vec<_>>(),
+                "tmp": config.grants.has_tmp(),
             })
         })
         .collect();

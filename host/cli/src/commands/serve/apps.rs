@@ -220,6 +220,7 @@ fn load_one(
     config.grants = Grants {
         env: pairs(&options.env),
         dirs: options.dir.clone(),
+        tmp: !options.no_tmp,
     };
     config.environ = environ(&options.environ)?;
     config.server_name = options.server_name.clone();
