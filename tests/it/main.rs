@@ -35,6 +35,7 @@
 //! - `middleware`: middleware composed with applications, rule by rule.
 //! - `mounts`: which app a path reaches, and its URL as the app sees it.
 //! - `nginx`: a real one in front, over TCP, a unix socket and the PROXY protocol.
+//! - `packed`: files that a component brings along.
 //! - `proxy`: what trusted proxies say of a client, and what nobody else can.
 //! - `proxy_protocol`: connections that begin with a header of it, and those that do not.
 //! - `python`: applications in Python, and what is particular to them.
@@ -91,6 +92,7 @@ mod middleware_examples;
 mod mounts;
 #[cfg(target_os = "linux")]
 mod nginx;
+mod packed;
 mod proxy;
 mod proxy_protocol;
 mod python;

@@ -30,6 +30,7 @@ use crate::limits::InstanceLimits;
 use crate::memory::{AppMemory, Hold, Memory, Purse};
 use crate::metrics::{Gauges, Metrics};
 use crate::output::{Output, ResponseBody};
+use crate::packed::{Packed, PackedError};
 use crate::parked::{Instance, Lot, Parked};
 use crate::queue::{Busy, Permit, Queue};
 use crate::record::Record;
@@ -162,6 +163,7 @@ pub(crate) struct AppInner {
     record: Arc<Record>,
     limits: Arc<InstanceLimits>,
     grants: Arc<Grants>,
+    packed: Option<Arc<Packed>>,
     pub(crate) pre: GatewayPre<State>,
     queue: Arc<Queue>,
     /// Where instances wait for their next request, if they serve more than one.
@@ -184,6 +186,9 @@ pub enum LoadError {
     /// A granted folder cannot be opened.
     #[error(transparent)]
     Grant(#[from] GrantError),
+    /// The files that the component brings along cannot be used.
+    #[error(transparent)]
+    Files(#[from] PackedError),
     /// The server as a whole has not the memory for one instance.
     #[error(
         "one instance takes {needed} bytes at its start and the server may give it {most}; \
@@ -257,6 +262,7 @@ impl App {
         config.grants.check()?;
         let inner = &runtime.0;
         let source = source().map_err(ComponentError::Unreadable)?;
+        let packed = Packed::of(&source, inner.cache.as_ref())?;
         let loaded = component::load(
             &inner.engines,
             inner.cache.as_ref(),
@@ -294,6 +300,7 @@ impl App {
             }),
             limits: Arc::new(config.limits.clone().weakened()),
             grants: Arc::new(config.grants.clone()),
+            packed,
             queue: old.map_or_else(
                 || {
                     Arc::new(Queue::new(
@@ -536,6 +543,7 @@ impl App {
                     limits: Arc::clone(&app.limits),
                     wasi,
                     grants: Arc::clone(&app.grants),
+                    packed: app.packed.clone(),
                     log,
                     memory: app.memory.clone(),
                     purse: Arc::clone(&purse),

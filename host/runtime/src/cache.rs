@@ -96,6 +96,15 @@ impl Cache {
         })
     }
 
+    /// Room on the cache's disk for as long as somebody holds it.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or not on this system.
+    pub(crate) fn nameless(&self) -> io::Result<File> {
+        self.folder.nameless()
+    }
+
     /// The component, from the cache or compiled.
     ///
     /// # Errors

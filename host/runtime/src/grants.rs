@@ -96,8 +96,14 @@ impl Grants {
 
     /// Whether there is a `/tmp` in memory.
     pub fn has_tmp(&self) -> bool {
-        let is_tmp = |dir: &DirGrant| dir.guest.trim_end_matches('/') == TMP;
-        self.tmp && !self.dirs.iter().any(is_tmp)
+        self.tmp && !self.has_folder(TMP)
+    }
+
+    /// Whether a folder is granted under this name.
+    pub(crate) fn has_folder(&self, name: &str) -> bool {
+        self.dirs
+            .iter()
+            .any(|dir| dir.guest.trim_end_matches('/') == name)
     }
 
     /// Opens the folders for WASI. Whatever is not named here the guest does not get.

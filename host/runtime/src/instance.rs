@@ -20,6 +20,7 @@ use crate::limits::{HostBytes, InstanceLimits, Limiter};
 use crate::memory::{AppMemory, MemoryShort, Purse};
 use crate::observer::Observer;
 use crate::output::{Gone, Output};
+use crate::packed::{AllFiles, Packed};
 use crate::tmpfs::{Files, Tmp};
 use crate::turn::Turn;
 use crate::wasi::{self, Wasi};
@@ -35,6 +36,7 @@ pub(crate) struct State {
     wasi: Wasi,
     tmp: Option<Tmp>,
     grants: Arc<Grants>,
+    packed: Option<Arc<Packed>>,
     pub(crate) log: GuestLog,
     pub(crate) clock: Arc<Clock>,
     pub(crate) exchange: Exchange,
@@ -110,6 +112,8 @@ pub(crate) struct Parts {
     pub(crate) limits: Arc<InstanceLimits>,
     pub(crate) wasi: Wasi,
     pub(crate) grants: Arc<Grants>,
+    /// The files that the component brings along.
+    pub(crate) packed: Option<Arc<Packed>>,
     pub(crate) log: GuestLog,
     pub(crate) memory: AppMemory,
     pub(crate) purse: Arc<Purse>,
@@ -142,6 +146,7 @@ impl State {
             wasi: parts.wasi,
             tmp: None,
             grants: parts.grants,
+            packed: parts.packed,
             log: parts.log,
             clock: request.clock,
             exchange: request.exchange,
@@ -310,22 +315,26 @@ impl WasiView for State {
 
 impl State {
     /// What stands behind `wasi:filesystem`.
-    pub(crate) fn files(&mut self) -> Files<'_> {
+    pub(crate) fn files(&mut self) -> AllFiles<'_> {
         let ctx = self.wasi.context(wasi::Parts {
             app: &self.app,
             log: &self.log,
             grants: &self.grants,
             random_bytes: self.limits.random_bytes,
         });
-        Files {
-            wasi: WasiFilesystemCtxView {
-                ctx: ctx.filesystem(),
-                table: &mut self.table,
+        AllFiles {
+            others: Files {
+                wasi: WasiFilesystemCtxView {
+                    ctx: ctx.filesystem(),
+                    table: &mut self.table,
+                },
+                tmp: &mut self.tmp,
+                has_tmp: self.grants.has_tmp(),
+                purse: &self.purse,
+                most: self.limits.files(),
             },
-            tmp: &mut self.tmp,
-            has_tmp: self.grants.has_tmp(),
-            purse: &self.purse,
-            most: self.limits.files(),
+            packed: self.packed.as_ref(),
+            grants: &self.grants,
         }
     }
 }

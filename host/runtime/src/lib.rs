@@ -97,6 +97,7 @@ mod memory;
 mod metrics;
 mod observer;
 mod output;
+mod packed;
 mod parked;
 mod queue;
 mod record;
@@ -124,6 +125,7 @@ pub use grants::{DirGrant, DirGrantError, GrantError, Grants};
 pub use interfaces::{Import, Interfaces};
 pub use limits::InstanceLimits;
 pub use output::{ResponseAborted, ResponseBody};
+pub use packed::PackedError;
 pub use service::{BoxError, MountTaken, Site};
 pub use slots::Reset;
 // What an embedder puts into configurations and requests.

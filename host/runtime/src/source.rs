@@ -1,5 +1,8 @@
 //! A component's bytes. Of a large file the code and the data stay there until someone wants them: where
 //! the code was compiled before it is only hashed, and the data goes straight into the memory's image.
+//!
+//! Files that a component brings along stand behind it: they are in its last section, and what is compiled, hashed and
+//! kept is the component without them.
 
 use std::borrow::Cow;
 use std::fs::{File, Metadata};
@@ -8,6 +11,7 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use memmap2::MmapMut;
+use wasm_gw_protocol::FILES_SECTION;
 use wasmparser::{BinaryReader, BinaryReaderError, Chunk, Data, Parser, Payload};
 
 /// Smaller files are read whole, in bytes.
@@ -31,6 +35,16 @@ pub(crate) struct Source<'a> {
     bytes: Bytes<'a>,
     /// Where the bytes are zeros that stand for what is still in the file.
     left: Option<Left>,
+    /// Where the component ends, and the files that it brings along.
+    tail: Option<Tail>,
+}
+
+/// The last section, if it is an archive of files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Tail {
+    /// Where the section begins.
+    section: usize,
+    archive: Range<usize>,
 }
 
 #[derive(Debug)]
@@ -54,6 +68,7 @@ impl<'a> Source<'a> {
         Self {
             bytes: Bytes::Given(bytes),
             left: None,
+            tail: Tail::of(bytes),
         }
     }
 
@@ -67,6 +82,7 @@ impl<'a> Source<'a> {
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes)?;
             return Ok(Source {
+                tail: Tail::of(&bytes),
                 bytes: Bytes::Read(bytes),
                 left: None,
             });
@@ -82,6 +98,8 @@ impl<'a> Source<'a> {
         };
         walk.component()?;
         Ok(Source {
+            // All heads of sections have been read.
+            tail: Tail::of(&walk.bytes),
             bytes: Bytes::Mapped(walk.bytes),
             left: (!walk.left.is_empty()).then_some(Left {
                 file: walk.file,
@@ -91,8 +109,18 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// All of them, with zeros for what is left in the file: code, and contents of segments of data.
+    /// The component, with zeros for what is left in the file: code, and contents of segments of data.
     pub(crate) fn bytes(&self) -> &[u8] {
+        let all = self.all();
+        &all[..self.tail.as_ref().map_or(all.len(), |tail| tail.section)]
+    }
+
+    /// Where the archive is of the files that the component brings along, for [`pieces`](Self::pieces).
+    pub(crate) fn archive(&self) -> Option<Range<usize>> {
+        Some(self.tail.as_ref()?.archive.clone())
+    }
+
+    fn all(&self) -> &[u8] {
         match &self.bytes {
             Bytes::Given(bytes) => bytes,
             Bytes::Read(bytes) => bytes,
@@ -120,7 +148,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// All of them, with what was left.
+    /// The component, with what was left of it.
     ///
     /// # Errors
     ///
@@ -130,7 +158,8 @@ impl<'a> Source<'a> {
             return Ok(Cow::Borrowed(self.bytes()));
         };
         let mut whole = self.bytes().to_vec();
-        for part in &left.parts {
+        let whole_length = whole.len();
+        for part in left.parts.iter().filter(|part| part.end <= whole_length) {
             read_at(&left.file, &mut whole[part.clone()], part.start)?;
         }
         Ok(Cow::Owned(whole))
@@ -155,7 +184,7 @@ impl<'a> Source<'a> {
                 if left.is_empty() {
                     break;
                 }
-                take(&self.bytes()[here..left.start])?;
+                take(&self.all()[here..left.start])?;
                 buffer.resize(left.len().min(PIECE).max(buffer.len()), 0);
                 for start in left.clone().step_by(PIECE) {
                     let piece = &mut buffer[..(left.end - start).min(PIECE)];
@@ -165,7 +194,33 @@ impl<'a> Source<'a> {
                 here = left.end;
             }
         }
-        take(&self.bytes()[here..part.end])
+        take(&self.all()[here..part.end])
+    }
+}
+
+impl Tail {
+    /// Goes along the sections of a component, of which only the heads are looked at.
+    fn of(bytes: &[u8]) -> Option<Self> {
+        const PREAMBLE: usize = 8;
+        const CUSTOM: u8 = 0;
+        let mut reader = BinaryReader::new(bytes, 0);
+        reader.read_bytes(PREAMBLE).ok()?;
+        loop {
+            let section = reader.original_position();
+            let id = reader.read_u8().ok()?;
+            let length = reader.read_var_u32().ok()? as usize;
+            let body = reader.original_position();
+            reader.read_bytes(length).ok()?;
+            if !reader.eof() {
+                continue;
+            }
+            let mut inner = BinaryReader::new(&bytes[body..], body);
+            let is_ours = id == CUSTOM && inner.read_string().ok()? == FILES_SECTION;
+            return is_ours.then(|| Self {
+                section,
+                archive: inner.original_position()..bytes.len(),
+            });
+        }
     }
 }
 
@@ -201,6 +256,8 @@ enum Step {
     Code(Range<usize>),
     /// The segments of data between these places, so many.
     Data(Range<usize>, u32),
+    /// The files that a component brings along.
+    Files(Range<usize>),
     /// A module or component within this one, that this parser knows.
     Within(Parser),
     /// This module or component has ended.
@@ -228,6 +285,7 @@ impl Walk {
                     continue;
                 }
                 Step::Data(range, count) => self.data(range, count)?,
+                Step::Files(range) => self.part(&range)?,
                 Step::Within(inner) => within.push(std::mem::replace(&mut parser, inner)),
                 Step::End => match within.pop() {
                     Some(outer) => parser = outer,
@@ -288,6 +346,9 @@ fn step(payload: Payload<'_>) -> Step {
         }
         Payload::ModuleSection { parser, .. } | Payload::ComponentSection { parser, .. } => {
             Step::Within(parser)
+        }
+        Payload::CustomSection(custom) if custom.name() == FILES_SECTION => {
+            Step::Files(custom.data_offset()..custom.data_offset() + custom.data().len())
         }
         Payload::End(_) => Step::End,
         _ => Step::Read,
@@ -374,6 +435,34 @@ mod tests {
         assert!(source.whole().unwrap() == whole);
         // What is left is nothing that is looked at.
         assert_eq!(split(source.bytes(), 9).unwrap(), split(&whole, 9).unwrap());
+    }
+
+    #[test]
+    fn files_that_are_brought_along_are_not_part_of_the_component() {
+        let component = large();
+        let archive = vec![b'f'; 3 * SMALL_PART];
+        let name = [&[FILES_SECTION.len() as u8], FILES_SECTION.as_bytes()].concat();
+        let whole = [
+            component.clone(),
+            section(0, &[&name, &archive[..]].concat()),
+        ]
+        .concat();
+        let source = Source::read(file(&whole)).unwrap();
+        for source in [&source, &Source::of(&whole)] {
+            let place = source.archive().unwrap();
+            assert!(taken(source, &place) == archive);
+            assert!(source.whole().unwrap() == component);
+            assert!(taken(source, &(0..source.bytes().len())) == component);
+        }
+        assert!(
+            source.left.as_ref().unwrap().parts.len() > 4,
+            "they stay in the file"
+        );
+        // Where something follows, it is a section as any other.
+        let within = [whole, section(0, b"\x03end...")].concat();
+        assert_eq!(Source::of(&within).archive(), None);
+        assert!(Source::of(&within).whole().unwrap() == within);
+        assert_eq!(Source::of(&component).archive(), None);
     }
 
     #[test]

@@ -52,6 +52,18 @@ impl Folder {
         })
     }
 
+    /// A file without a name, gone with whoever holds it.
+    pub(super) fn nameless(&self) -> io::Result<File> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+            let file = rustix::fs::openat(&self.handle, ".", flags, Mode::RUSR | Mode::WUSR)?;
+            Ok(file.into())
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Where a file of this name lies, for messages.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)

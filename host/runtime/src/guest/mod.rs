@@ -12,7 +12,7 @@ use wasmtime::component::{HasSelf, Linker};
 
 pub(crate) use self::bindings::{Gateway, GatewayPre};
 pub(crate) use crate::instance::State;
-use crate::tmpfs;
+use crate::packed;
 
 /// Generated from `wit/gateway.wit`.
 pub(crate) mod bindings {
@@ -55,7 +55,7 @@ pub(crate) mod bindings {
 /// Everything that a guest can call.
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
-    tmpfs::add_to_linker(linker)?;
+    packed::add_to_linker(linker)?;
     bindings::wasm_gw::gateway::types::add_to_linker::<State, HasSelf<State>>(linker, |s| s)?;
     bindings::wasm_gw::gateway::recording::add_to_linker::<State, HasSelf<State>>(linker, |s| s)
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::filesystem::WasiFilesystemCtxView;
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
@@ -20,7 +20,6 @@ use super::stream::{Listing, MOST, Reader, Writer};
 use super::volume::Metadata;
 use super::{Open, Result, Tmp};
 use crate::grants::TMP;
-use crate::instance::State;
 use crate::memory::Purse;
 
 /// All that a guest sees of files.
@@ -33,21 +32,6 @@ pub(crate) struct Files<'a> {
     /// Pays for it, up to so many bytes.
     pub(crate) purse: &'a Arc<Purse>,
     pub(crate) most: usize,
-}
-
-/// In place of what wasmtime has put there.
-pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.allow_shadowing(true);
-    preopens::add_to_linker::<State, HasFiles>(linker, State::files)?;
-    types::add_to_linker::<State, HasFiles>(linker, State::files)?;
-    linker.allow_shadowing(false);
-    Ok(())
-}
-
-struct HasFiles;
-
-impl HasData for HasFiles {
-    type Data<'a> = Files<'a>;
 }
 
 impl Files<'_> {
@@ -508,7 +492,7 @@ fn time(new: NewTimestamp) -> Result<Option<SystemTime>> {
     }
 }
 
-fn date(time: SystemTime) -> Option<Datetime> {
+pub(crate) fn date(time: SystemTime) -> Option<Datetime> {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     Some(Datetime {
         seconds: since.as_secs(),

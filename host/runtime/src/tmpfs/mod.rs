@@ -12,7 +12,7 @@
 
 mod content;
 mod host;
-mod path;
+pub(crate) mod path;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -24,7 +24,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
     DescriptorFlags, DescriptorType, ErrorCode, OpenFlags,
 };
 
-pub(crate) use self::host::{Files, add_to_linker};
+pub(crate) use self::host::{Files, date};
 use self::volume::{Id, Metadata, ROOT, Volume};
 use crate::memory::Purse;
 

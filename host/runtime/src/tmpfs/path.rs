@@ -2,8 +2,6 @@
 
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
-use super::Result;
-
 /// The longest name.
 const NAME: usize = 255;
 
@@ -12,21 +10,21 @@ const PATH: usize = 4095;
 
 /// A path from a folder to somewhere beneath it.
 #[derive(Clone, Copy)]
-pub(super) struct Path<'a> {
+pub(crate) struct Path<'a> {
     text: &'a str,
     /// It ends in a way that only a folder can have.
-    pub(super) is_dir: bool,
+    pub(crate) is_dir: bool,
 }
 
 /// One step of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step<'a> {
+pub(crate) enum Step<'a> {
     Up,
     Down(&'a str),
 }
 
 impl<'a> Path<'a> {
-    pub(super) fn new(text: &'a str) -> Result<Self> {
+    pub(crate) fn new(text: &'a str) -> Result<Self, ErrorCode> {
         if text.is_empty() {
             return Err(ErrorCode::NoEntry);
         }
@@ -47,7 +45,7 @@ impl<'a> Path<'a> {
     }
 
     /// The steps, without those that lead nowhere.
-    pub(super) fn steps(self) -> impl Iterator<Item = Step<'a>> {
+    pub(crate) fn steps(self) -> impl Iterator<Item = Step<'a>> {
         let names = self.text.split('/');
         names.filter_map(|name| match name {
             "" | "." => None,
