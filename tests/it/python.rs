@@ -317,3 +317,20 @@ async fn the_checker_of_the_standard_library_has_no_complaint() {
     let echo = server.post("/validated/echo", b"abc\ndef\nghi\njkl").await;
     assert_eq!(echo.expect(200).text(), "abc\ndef\nghi\njkl.");
 }
+
+#[test]
+fn a_build_that_fails_tells_the_applications_own_frames() {
+    for (target, told, silent) in [
+        (
+            "failing.imports:app",
+            "No module named 'not_installed'",
+            "importlib",
+        ),
+        ("failing.leaves:app", "SystemExit: done", "_wasm_gw"),
+        ("failing.number:app", "cannot be called", "Traceback"),
+    ] {
+        let said = python_component(target, &["guests/python"]).unwrap_err();
+        assert!(said.contains(told), "{target}: {said}");
+        assert!(!said.contains(silent), "{target}: {said}");
+    }
+}

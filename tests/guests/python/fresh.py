@@ -64,7 +64,8 @@ def late(environ, start_response):
     import quopri
     from urllib import robotparser
 
-    names = [this_is_late.NAME, quopri.__name__, robotparser.__name__, "\xe4.de".encode("idna").decode()]
+    names = [this_is_late.NAME, quopri.__name__, robotparser.__name__]
+    names.append("\xe4.de".encode("idna").decode())
     try:
         import not_there
     except ModuleNotFoundError as error:

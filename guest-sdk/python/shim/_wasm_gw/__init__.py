@@ -1,4 +1,4 @@
-"""The server side of PEP 3333 inside of a component: from the gateway's interface to a WSGI callable.
+"""The server side of PEP 3333 in a component: from the gateway's interface to a WSGI callable.
 
 `entry` is where to begin to read. Nothing here is meant to be imported by applications.
 """

@@ -10,7 +10,7 @@ from _wasm_gw.input import Input
 
 
 def body_of(result, environ):
-    """The cheapest form in which nothing is held back, and of which the application sees nothing."""
+    """The cheapest form in which no block is held back."""
     # Of a list all is there already, and it has no `close`; of a subclass neither is known.
     if type(result) in (list, tuple):
         return _whole(result)

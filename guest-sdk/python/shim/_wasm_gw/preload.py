@@ -14,7 +14,10 @@ _EXTENDED_ARG = opmap["EXTENDED_ARG"]
 _IMPORT_NAME = opmap["IMPORT_NAME"]
 
 # They do something when they are imported, or are for programmers at a terminal.
-_NEVER = {"__main__", "antigravity", "idlelib", "pdb", "test", "this", "tkinter", "turtle"}
+_NEVER = {
+    *("_android_support", "_apple_support", "_ios_support"),
+    *("__main__", "antigravity", "idlelib", "pdb", "test", "this", "tkinter", "turtle"),
+}
 
 # By what is computed: codecs by their names, and the pool by an attribute.
 _ALSO = [

@@ -1,4 +1,4 @@
-"""Shows the headers of the request as they arrive: the variables that begin with `HTTP_`, sorted."""
+"""Shows the headers of the request as they arrive: the variables `HTTP_...`, sorted."""
 
 
 def app(environ, start_response):

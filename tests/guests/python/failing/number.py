@@ -1,0 +1,3 @@
+"""Has something else by the name of an application."""
+
+app = 5
