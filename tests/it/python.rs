@@ -264,6 +264,12 @@ async fn a_late_import_finds_its_module() {
 }
 
 #[tokio::test]
+async fn a_time_zone_of_the_package_for_them_is_found() {
+    let said = parsed(&get("/fresh/zone").await);
+    assert_eq!(said, "2026-01-01T00:00:00+00:30");
+}
+
+#[tokio::test]
 async fn what_is_printed_is_in_the_log_by_lines() {
     let response = get("/fresh/output").await;
     log::wait_of_guest(response.id(), "stdout", 2).await;

@@ -73,6 +73,14 @@ def late(environ, start_response):
     return answer(start_response, names)
 
 
+def zone(environ, start_response):
+    """A time zone of the package `tzdata`, whose files are gone."""
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    return answer(start_response, datetime(2026, 1, 1, tzinfo=ZoneInfo("Moon/Base")).isoformat())
+
+
 def output(environ, start_response):
     """All of it is in the log, each line in its stream, and what has no end comes at the end."""
     print("printed", 1, 2)

@@ -32,6 +32,7 @@ from _wasm_gw.late_imports import take_sources
 from _wasm_gw.preload import preload
 from _wasm_gw.server import Server
 from _wasm_gw.target import load
+from _wasm_gw.time_zones import take_zones
 
 output.replace_streams()
 sandbox.explain()
@@ -40,6 +41,7 @@ with letterbox.open_output() as file, output.diverted_to(file):
     application = load(letterbox.TARGET)
     preload()
 take_sources()
+take_zones()
 network.open_for_instances()
 
 
