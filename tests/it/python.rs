@@ -335,7 +335,7 @@ fn a_build_that_fails_tells_the_applications_own_frames() {
         ("failing.leaves:app", "SystemExit: done", "_wasm_gw"),
         ("failing.number:app", "cannot be called", "Traceback"),
     ] {
-        let said = python_component(target, &["guests/python"]).unwrap_err();
+        let said = python_component("tests/guests/python", target).unwrap_err();
         assert!(said.contains(told), "{target}: {said}");
         assert!(!said.contains(silent), "{target}: {said}");
     }

@@ -5,7 +5,7 @@ What is imported now stays in the component's memory as it is, and is there in e
 The contract with the build:
 
     componentize-py -d wit -w application componentize _wasm_gw.entry
-        -p SHIM -p LETTERBOX -p DEPENDENCIES... -p APPLICATION -o app.wasm
+        -p SHIM -p LETTERBOX -p APPLICATION -p DEPENDENCIES -o app.wasm
 
 SHIM is the folder above this package. LETTERBOX is an empty folder with one module,
 `_wasm_gw_target.py`:
@@ -18,7 +18,8 @@ The shim writes back to that folder:
     failure.txt     why there is no application: the traceback of the user's own frames, or a
                     sentence; then the command fails, and what it says is of no interest
 
-In both, a path `/N/...` is in the folder of the N-th `-p`, counted from 0.
+In both, a path `/N/...` is in the folder of the N-th `-p`, counted from 0. At run time the host shows the last two under the
+same names, and the standard library as `/python`.
 """
 
 import gc
@@ -28,11 +29,9 @@ import sys
 sys.dont_write_bytecode = True
 
 from _wasm_gw import letterbox, network, output, sandbox
-from _wasm_gw.late_imports import take_sources
 from _wasm_gw.preload import preload
 from _wasm_gw.server import Server
 from _wasm_gw.target import load
-from _wasm_gw.time_zones import take_zones
 
 output.replace_streams()
 sandbox.explain()
@@ -40,8 +39,6 @@ network.explain()
 with letterbox.open_output() as file, output.diverted_to(file):
     application = load(letterbox.TARGET)
     preload()
-take_sources()
-take_zones()
 network.open_for_instances()
 
 
