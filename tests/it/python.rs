@@ -270,6 +270,22 @@ async fn a_time_zone_of_the_package_for_them_is_found() {
 }
 
 #[tokio::test]
+async fn passwords_are_hashed_as_elsewhere() {
+    let said = parsed(&get("/hashing/passwords").await);
+    let expected = json!([
+        "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc\
+         49ca9cccf179b645991664b39d77ef317c71b845b1e30bd509112041d3a19783",
+        "4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56\
+         a1d425a1225833549adb841b51c9b3176a272bdebba1d078478f62b397f33c8d",
+        "3d2eec4fe41c849b80c8d83662c0e44a8b291a964cf2f07038",
+        "ValueError",
+        "ValueError",
+        "ValueError"
+    ]);
+    assert_eq!(said, expected);
+}
+
+#[tokio::test]
 async fn what_is_printed_is_in_the_log_by_lines() {
     let response = get("/fresh/output").await;
     log::wait_of_guest(response.id(), "stdout", 2).await;

@@ -6,13 +6,15 @@ from wsgiref.util import shift_path_info
 
 import blocked
 import fresh
+import hashing
 import reading
 import results
 import starting
 import validated
 
 MODULES = {
-    module.__name__: module for module in [blocked, fresh, reading, results, starting, validated]
+    module.__name__: module
+    for module in [blocked, fresh, hashing, reading, results, starting, validated]
 }
 
 

@@ -28,7 +28,7 @@ import sys
 # Before all that may be imported from the folders of the user, which are not for us to write to.
 sys.dont_write_bytecode = True
 
-from _wasm_gw import letterbox, network, output, sandbox
+from _wasm_gw import hashing, letterbox, network, output, sandbox
 from _wasm_gw.preload import preload
 from _wasm_gw.server import Server
 from _wasm_gw.target import load
@@ -36,6 +36,7 @@ from _wasm_gw.target import load
 output.replace_streams()
 sandbox.explain()
 network.explain()
+hashing.complete()
 with letterbox.open_output() as file, output.diverted_to(file):
     application = load(letterbox.TARGET)
     preload()
