@@ -74,6 +74,24 @@ async fn a_function_is_built_compiled_and_served() {
     assert!(again.contains("nothing has changed"), "{again}");
 }
 
+#[tokio::test]
+async fn the_environment_of_the_import_is_not_that_of_the_run() {
+    let text = "
+import os
+MODE = os.environ['MODE']
+
+def app(environ, start_response):
+    start_response('200 OK', [])
+    return [f\"{MODE} {os.environ.get('MODE')} {os.environ['KEY']}\".encode()]
+";
+    let dir = project(&[("app.py", text)]);
+    built(dir.path(), &["app:app", "--env", "MODE=\"quoted\" \u{e4}"]);
+    let mut serve = wasm_gw(["serve", "--listen=127.0.0.1:0", "--env=KEY=run"]);
+    serve.current_dir(dir.path());
+    let server = Process::serve(serve).await;
+    assert_eq!(server.get("/").await.text(), "\"quoted\" \u{e4} None run");
+}
+
 #[test]
 fn a_program_is_told_in_json() {
     let dir = project(&[("app.py", HELLO)]);

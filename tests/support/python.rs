@@ -19,6 +19,7 @@ pub fn python_component(folder: &str, target: &str) -> Result<Vec<u8>, String> {
         target: target.parse().map_err(|error| format!("{error}"))?,
         requirements: None,
         exclude: Vec::new(),
+        env: Vec::new(),
         python: None,
     };
     // That of the command, whose tests need the same tools.

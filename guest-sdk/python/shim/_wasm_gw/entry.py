@@ -11,6 +11,7 @@ SHIM is the folder above this package. LETTERBOX is an empty folder with one mod
 `_wasm_gw_target.py`:
 
     TARGET = "package.module:app"       # or ":create_app()", any expression in the module
+    ENVIRONMENT = {"NAME": "value"}     # of the import alone: at run time there is that of the run
 
 The shim writes back to that folder:
 
@@ -23,6 +24,7 @@ same names, and the standard library as `/python`.
 """
 
 import gc
+import os
 import sys
 
 # Before all that may be imported from the folders of the user, which are not for us to write to.
@@ -33,6 +35,7 @@ from _wasm_gw.preload import preload
 from _wasm_gw.server import Server
 from _wasm_gw.target import load
 
+os.environ.update(letterbox.ENVIRONMENT)
 output.replace_streams()
 sandbox.explain()
 network.explain()

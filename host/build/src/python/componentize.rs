@@ -1,11 +1,13 @@
 //! One run of componentize-py: the interpreter imports the application, and its memory then is the component.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
 
 use crate::error::BuildError;
+use crate::python::Project;
 use crate::python::interpreter::Tools;
 use crate::python::target::Target;
 use crate::tool::Tool;
@@ -37,7 +39,7 @@ impl Folders {
     /// Fills a new folder with all but the packages and the project.
     pub(crate) fn new(
         folder: &Path,
-        target: &Target,
+        project: &Project,
         packages: Option<PathBuf>,
     ) -> Result<Self, BuildError> {
         let folders = Self {
@@ -51,7 +53,11 @@ impl Folders {
         }
         write_modules(&SHIM, &folders.shim)?;
         let module = folders.letterbox.join("_wasm_gw_target.py");
-        let text = format!("TARGET = \"{target}\"\n");
+        let text = format!(
+            "TARGET = \"{}\"\nENVIRONMENT = {}\n",
+            project.target,
+            environment(project)
+        );
         fs::write(&module, text).map_err(|error| BuildError::write(&module, error))?;
         Ok(folders)
     }
@@ -62,6 +68,16 @@ impl Folders {
             .replace(&format!("\"/{PACKAGES_AT}/"), "\"site-packages/")
             .replace("\"/python/lib/", "\"")
     }
+}
+
+/// The variables of the import, as Python writes a dictionary, which is as JSON does.
+pub(crate) fn environment(project: &Project) -> String {
+    let variables: BTreeMap<&String, &String> = project
+        .env
+        .iter()
+        .map(|(name, value)| (name, value))
+        .collect();
+    serde_json::to_string(&variables).expect("texts have a form in JSON")
 }
 
 /// The modules of the shim; not what an interpreter may have left beside them.

@@ -42,6 +42,9 @@ pub struct Project {
     pub requirements: Option<PathBuf>,
     /// Files and folders of the project to leave out, by their path from its folder.
     pub exclude: Vec<PathBuf>,
+    /// Variables of the environment while the application is imported. What it makes of them is part of the
+    /// component; at run time they are not there.
+    pub env: Vec<(String, String)>,
     /// The interpreter that runs the tools; `None` looks for one.
     pub python: Option<PathBuf>,
 }
@@ -80,6 +83,7 @@ pub fn build(
     let mut hasher = blake3::Hasher::new();
     hasher.update(tools.key.as_bytes());
     hasher.update(project.target.to_string().as_bytes());
+    hasher.update(componentize::environment(project).as_bytes());
     if let Some(packages) = &packages {
         hasher.update(packages.folder.as_os_str().as_encoded_bytes());
     }
@@ -134,7 +138,7 @@ fn component(
     let stdlib = stdlib::get(tools, store, progress)?;
     let work = tempfile::tempdir_in(kept).map_err(|error| BuildError::write(kept, error))?;
     let site = packages.map(|packages| packages.folder.clone());
-    let folders = Folders::new(work.path(), &project.target, site)?;
+    let folders = Folders::new(work.path(), project, site)?;
     tree::copy(files, &folders.project)?;
     let component = kept.join("app.wasm");
     let hint = |said: &str| hint(said, packages);

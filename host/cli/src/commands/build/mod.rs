@@ -15,7 +15,7 @@ pub(crate) use self::options::{BuildOptions, OUTPUT};
 
 use self::options::Language;
 use self::watched::Watched;
-use crate::commands::serve::{compile, default_cache_dir};
+use crate::commands::serve::{compile, default_cache_dir, pairs};
 use crate::manifest::{MANIFEST, Manifest};
 use crate::options::ServeOptions;
 use crate::usage::Usage;
@@ -84,6 +84,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
                 target: app.parse::<Target>().map_err(Usage::of)?,
                 requirements: options.requirements.clone(),
                 exclude: options.exclude.clone(),
+                env: pairs(&options.env),
                 python: options.python.clone(),
             };
             python::build(&project, &output, &store, &*watched)?

@@ -6,6 +6,8 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::values::{self, Pair};
+
 /// The name of what is built, and of what `wasm-gw serve` looks for, if nobody says.
 pub(crate) const OUTPUT: &str = "app.wasm";
 
@@ -42,6 +44,13 @@ pub(crate) struct BuildOptions {
     #[arg(long, value_name = "PATH")]
     pub(crate) exclude: Vec<PathBuf>,
 
+    /// An environment variable for the import; repeat it. What the application makes of it is part of the component. At
+    /// run time there are those of `serve` alone
+    #[arg(long, value_name = "NAME=VALUE")]
+    #[serde(deserialize_with = "values::pairs")]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
+    pub(crate) env: Vec<Pair>,
+
     /// The Python that runs the tools [default: python3]
     #[arg(long, value_name = "FILE")]
     pub(crate) python: Option<PathBuf>,
@@ -50,16 +59,16 @@ pub(crate) struct BuildOptions {
 impl BuildOptions {
     /// These, and where they say nothing, those of a file.
     pub(crate) fn over(self, file: Self) -> Self {
+        fn list<T>(ours: Vec<T>, file: Vec<T>) -> Vec<T> {
+            if ours.is_empty() { file } else { ours }
+        }
         Self {
             app: self.app.or(file.app),
             output: self.output.or(file.output),
             lang: self.lang.or(file.lang),
             requirements: self.requirements.or(file.requirements),
-            exclude: if self.exclude.is_empty() {
-                file.exclude
-            } else {
-                self.exclude
-            },
+            exclude: list(self.exclude, file.exclude),
+            env: list(self.env, file.env),
             python: self.python.or(file.python),
         }
     }
