@@ -13,7 +13,9 @@ use std::hash::{Hash, Hasher};
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use wasm_gw_protocol::weak;
 use wasmtime::Engine;
@@ -214,14 +216,31 @@ impl Cache {
     }
 }
 
-/// Compiles a component, and says so: a large one takes many seconds.
+/// Compiles a component, and says so: a large one takes many seconds, and whoever waits should know.
 pub(crate) fn compile(engine: &Engine, code: Code<'_>) -> wasmtime::Result<Component> {
+    const PAUSE: Duration = Duration::from_secs(5);
     let bytes = code.bytes()?;
     tracing::info!(
         "compiling a component of {} KiB",
         bytes.len().div_ceil(1024)
     );
-    Component::new(engine, &bytes)
+    let begin = Instant::now();
+    let (done, is_done) = mpsc::channel::<()>();
+    let compiled = thread::scope(|scope| {
+        scope.spawn(move || {
+            while is_done.recv_timeout(PAUSE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                tracing::info!("still compiling, for {} s now", begin.elapsed().as_secs());
+            }
+        });
+        let compiled = Component::new(engine, &bytes);
+        drop(done);
+        compiled
+    });
+    let elapsed = begin.elapsed();
+    if elapsed > Duration::from_secs(1) {
+        tracing::info!("compiled in {:.1} s", elapsed.as_secs_f64());
+    }
+    compiled
 }
 
 fn named(entry: &str, kind: &str) -> String {
