@@ -169,16 +169,36 @@ fn environment(folder: &Path, tools: &Tools) -> Result<Option<Requirements>, Bui
         .args(["pip", "freeze", "--quiet", "--exclude-editable", "--python"])
         .args([&environment])
         .succeed("listing the packages of the virtual environment")?;
+    let lines = output
+        .out
+        .lines()
+        .filter(|line| !is_of_the_environment(line));
     Ok(Some(Requirements {
         from: format!("the virtual environment {}", environment.display()),
-        text: output.out,
+        text: lines.map(|line| format!("{line}\n")).collect(),
         name: "requirements.txt",
     }))
+}
+
+/// What is there for whoever installs, and not for the application. If one of these is needed by another package, it comes
+/// with that.
+fn is_of_the_environment(line: &str) -> bool {
+    let name = line.split(['=', ' ']).next().unwrap_or(line);
+    ["pip", "setuptools", "wheel", "wasm-gw"].contains(&name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_installs_is_not_part_of_the_application() {
+        for line in ["pip==26.0", "setuptools==80.1", "wasm-gw @ file:///x.whl"] {
+            assert!(is_of_the_environment(line), "{line}");
+        }
+        assert!(!is_of_the_environment("pip-tools==7.5"));
+        assert!(!is_of_the_environment("flask==3.1.3"));
+    }
 
     #[test]
     fn what_is_included_comes_along_and_a_circle_is_told() {
