@@ -286,6 +286,18 @@ async fn passwords_are_hashed_as_elsewhere() {
 }
 
 #[tokio::test]
+async fn the_current_folder_is_the_application_s() {
+    let said = parsed(&get("/surroundings/folder").await);
+    assert_eq!(said, json!(["some words", "some words", true]));
+}
+
+#[tokio::test]
+async fn an_application_is_some_user() {
+    let said = parsed(&get("/surroundings/user").await);
+    assert_eq!(said, json!(["some words", true, true]));
+}
+
+#[tokio::test]
 async fn what_is_printed_is_in_the_log_by_lines() {
     let response = get("/fresh/output").await;
     log::wait_of_guest(response.id(), "stdout", 2).await;

@@ -10,11 +10,12 @@ import hashing
 import reading
 import results
 import starting
+import surroundings
 import validated
 
 MODULES = {
     module.__name__: module
-    for module in [blocked, fresh, hashing, reading, results, starting, validated]
+    for module in [blocked, fresh, hashing, reading, results, starting, surroundings, validated]
 }
 
 

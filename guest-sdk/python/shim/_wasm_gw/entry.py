@@ -12,6 +12,7 @@ SHIM is the folder above this package. LETTERBOX is an empty folder with one mod
 
     TARGET = "package.module:app"       # or ":create_app()", any expression in the module
     ENVIRONMENT = {"NAME": "value"}     # of the import alone: at run time there is that of the run
+    APPLICATION = "/2"                  # APPLICATION as the interpreter sees it
 
 The shim writes back to that folder:
 
@@ -30,7 +31,7 @@ import sys
 # Before all that may be imported from the folders of the user, which are not for us to write to.
 sys.dont_write_bytecode = True
 
-from _wasm_gw import hashing, letterbox, network, output, sandbox
+from _wasm_gw import hashing, letterbox, network, output, sandbox, surroundings
 from _wasm_gw.preload import preload
 from _wasm_gw.server import Server
 from _wasm_gw.target import load
@@ -40,6 +41,8 @@ output.replace_streams()
 sandbox.explain()
 network.explain()
 hashing.complete()
+surroundings.be_somebody()
+surroundings.enter(letterbox.APPLICATION)
 with letterbox.open_output() as file, output.diverted_to(file):
     application = load(letterbox.TARGET)
     preload()

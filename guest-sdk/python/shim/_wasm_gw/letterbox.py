@@ -5,7 +5,7 @@ A file, because the pipes to componentize-py take ten kilobytes and then fail th
 
 import os
 
-from _wasm_gw_target import ENVIRONMENT, TARGET
+from _wasm_gw_target import APPLICATION, ENVIRONMENT, TARGET
 import _wasm_gw_target
 
 FOLDER = os.path.dirname(_wasm_gw_target.__file__)

@@ -54,7 +54,7 @@ impl Folders {
         write_modules(&SHIM, &folders.shim)?;
         let module = folders.letterbox.join("_wasm_gw_target.py");
         let text = format!(
-            "TARGET = \"{}\"\nENVIRONMENT = {}\n",
+            "TARGET = \"{}\"\nAPPLICATION = \"/{PROJECT_AT}\"\nENVIRONMENT = {}\n",
             project.target,
             environment(project)
         );
