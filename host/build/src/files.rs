@@ -4,6 +4,7 @@
 use std::fs::File as StdFile;
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::time::SystemTime;
 
 use wasm_gw_protocol::FILES_SECTION;
 
@@ -19,10 +20,8 @@ pub(crate) struct Archive {
 
 impl Archive {
     pub(crate) fn new() -> Self {
-        let mut tar = tar::Builder::new(Vec::new());
-        tar.mode(tar::HeaderMode::Deterministic);
         Self {
-            tar,
+            tar: tar::Builder::new(Vec::new()),
             files: 0,
             bytes: 0,
         }
@@ -31,11 +30,12 @@ impl Archive {
     /// Adds files beneath a folder of the guest's.
     pub(crate) fn add(&mut self, at: &Path, files: &[File]) -> Result<(), BuildError> {
         for file in files {
-            let add = || -> io::Result<()> {
-                let mut source = StdFile::open(&file.source)?;
-                self.tar.append_file(at.join(&file.path), &mut source)
+            let mut add = || -> io::Result<()> {
+                let source = StdFile::open(&file.source)?;
+                let mut header = header(&source)?;
+                self.tar
+                    .append_data(&mut header, at.join(&file.path), source)
             };
-            let mut add = add;
             add().map_err(|error| BuildError::read(&file.source, error))?;
             self.files += 1;
             self.bytes += file.bytes;
@@ -53,6 +53,17 @@ impl Archive {
         };
         append().map_err(|error| BuildError::write(component, error))
     }
+}
+
+/// Nothing of who built it where, but the time of the file: frameworks make an `ETag` of it, and a browser that has
+/// the file of an older build must not be told that nothing has changed.
+fn header(source: &StdFile) -> io::Result<tar::Header> {
+    let metadata = source.metadata()?;
+    let mut header = tar::Header::new_gnu();
+    header.set_metadata_in_mode(&metadata, tar::HeaderMode::Deterministic);
+    let age = metadata.modified()?.duration_since(SystemTime::UNIX_EPOCH);
+    header.set_mtime(age.map_or(0, |age| age.as_secs()));
+    Ok(header)
 }
 
 /// The beginning of a custom section with so many bytes to follow.
@@ -101,4 +112,36 @@ pub(crate) fn digest(hasher: &mut blake3::Hasher, files: &[File]) -> Result<(), 
         hasher.update(&length.to_le_bytes());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_file_keeps_its_time_and_nothing_else_of_where_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("a.css");
+        std::fs::write(&source, "text").unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_234_567_890);
+        let file = StdFile::options().append(true).open(&source).unwrap();
+        file.set_modified(time).unwrap();
+
+        let mut archive = Archive::new();
+        let files = [File {
+            source,
+            path: "static/a.css".into(),
+            bytes: 4,
+        }];
+        archive.add(Path::new("2"), &files).unwrap();
+        let bytes = archive.tar.into_inner().unwrap();
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let entry = archive.entries().unwrap().next().unwrap().unwrap();
+        assert_eq!(&*entry.path_bytes(), b"2/static/a.css");
+        let header = entry.header();
+        assert_eq!(header.mtime().unwrap(), 1_234_567_890);
+        assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (0, 0));
+    }
 }

@@ -123,9 +123,19 @@ pub(crate) fn copy(files: &[File], to: &Path) -> Result<(), BuildError> {
         if let Some(folder) = target.parent() {
             fs::create_dir_all(folder).map_err(|error| BuildError::write(folder, error))?;
         }
-        fs::copy(&file.source, &target).map_err(|error| BuildError::read(&file.source, error))?;
+        copy_one(&file.source, &target).map_err(|error| BuildError::read(&file.source, error))?;
     }
     Ok(())
+}
+
+/// With the time of the file, which some read at import.
+fn copy_one(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::copy(from, to)?;
+    let time = fs::metadata(from)?.modified()?;
+    fs::File::options()
+        .append(true)
+        .open(to)?
+        .set_modified(time)
 }
 
 #[cfg(test)]
