@@ -20,6 +20,7 @@ pub fn python_component(folder: &str, target: &str) -> Result<Vec<u8>, String> {
         requirements: None,
         exclude: Vec::new(),
         env: Vec::new(),
+        refresh: false,
         python: None,
     };
     // That of the command, whose tests need the same tools.

@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
+use wasm_gw_protocol::{FILES_MOST, FILES_MOST_BYTES};
+
 /// Why a project could not be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -25,17 +27,36 @@ pub enum BuildError {
         error: io::Error,
     },
     /// The project is more than a component should carry.
-    #[error("{}", too_large(folder, *bytes, *files, largest))]
+    #[error("{}", too_large(folder, largest))]
     ProjectTooLarge {
         /// The project.
         folder: PathBuf,
-        /// Of all its files.
-        bytes: u64,
-        /// Their number.
-        files: usize,
-        /// Some of them, by their path from the folder.
+        /// Some of its files, by their path from the folder, and their lengths in bytes.
         largest: Vec<(PathBuf, u64)>,
     },
+    /// A link in the project leads to what is not in it.
+    #[error(
+        "{} leads out of the project, to {}: put what is meant in the place of the link, or leave it out by --exclude",
+        link.display(),
+        target.display()
+    )]
+    LeadsOut {
+        /// The link.
+        link: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+    },
+    /// The name of a file is not text.
+    #[error("the name of {} is not UTF-8: rename it, or leave it out by --exclude", .0.display())]
+    Name(PathBuf),
+    /// All files together are more than a host takes.
+    #[error(
+        "project, packages and standard library are more than {} files and folders, or {} MiB, which is the most that a \
+         component may bring along",
+        FILES_MOST,
+        FILES_MOST_BYTES >> 20
+    )]
+    TooManyFiles,
     /// There is no interpreter to run the tools with.
     #[error("{0}")]
     NoPython(String),
@@ -92,13 +113,12 @@ impl BuildError {
     }
 }
 
-fn too_large(folder: &Path, bytes: u64, files: usize, largest: &[(PathBuf, u64)]) -> String {
+fn too_large(folder: &Path, largest: &[(PathBuf, u64)]) -> String {
     let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
     let mut text = format!(
-        "{} has {files} files of {} MiB, more than the {} files and {} MiB that an application may bring along. \
-         Leave out what it does not need, by `exclude = [\"path\"]` under [build] in wasm-gw.toml. The largest:",
+        "{} has more than the {} files and {} MiB that an application may bring along. Leave out what it does not \
+         need, by `exclude = [\"path\"]` under [build] in wasm-gw.toml. The largest so far:",
         folder.display(),
-        mebibytes(bytes),
         crate::tree::MOST_FILES,
         mebibytes(crate::tree::MOST_BYTES),
     );

@@ -1,12 +1,13 @@
 //! The files that a component brings along: a tar archive in a custom section of the component, which the host shows
 //! the guest as a file system that can only be read.
 
+use std::collections::HashSet;
 use std::fs::File as StdFile;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use wasm_gw_protocol::FILES_SECTION;
+use wasm_gw_protocol::{FILES_MOST, FILES_MOST_BYTES, FILES_SECTION};
 
 use crate::error::BuildError;
 use crate::tree::File;
@@ -14,31 +15,45 @@ use crate::tree::File;
 /// Files for one archive.
 pub(crate) struct Archive {
     tar: tar::Builder<Vec<u8>>,
-    pub(crate) files: usize,
-    pub(crate) bytes: u64,
+    folders: HashSet<PathBuf>,
+    files: usize,
 }
 
 impl Archive {
     pub(crate) fn new() -> Self {
+        let mut tar = tar::Builder::new(Vec::new());
+        // The host knows of no holes.
+        tar.sparse(false);
         Self {
-            tar: tar::Builder::new(Vec::new()),
+            tar,
+            folders: HashSet::new(),
             files: 0,
-            bytes: 0,
         }
     }
 
     /// Adds files beneath a folder of the guest's.
+    ///
+    /// # Errors
+    ///
+    /// One cannot be read, or it is more than a host would take.
     pub(crate) fn add(&mut self, at: &Path, files: &[File]) -> Result<(), BuildError> {
         for file in files {
+            let path = at.join(&file.path);
+            self.folders
+                .extend(path.ancestors().skip(1).map(Path::to_owned));
+            self.files += 1;
+            let bytes = self.tar.get_ref().len() as u64 + file.bytes;
+            // Each has a head, and may have a second one for a long name.
+            let nodes = self.files + self.folders.len();
+            if nodes > FILES_MOST || bytes + 4096 > FILES_MOST_BYTES as u64 {
+                return Err(BuildError::TooManyFiles);
+            }
             let mut add = || -> io::Result<()> {
                 let source = StdFile::open(&file.source)?;
                 let mut header = header(&source)?;
-                self.tar
-                    .append_data(&mut header, at.join(&file.path), source)
+                self.tar.append_data(&mut header, &path, source)
             };
             add().map_err(|error| BuildError::read(&file.source, error))?;
-            self.files += 1;
-            self.bytes += file.bytes;
         }
         Ok(())
     }

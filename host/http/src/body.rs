@@ -221,13 +221,12 @@ impl Pause {
 
     /// So many bytes have come.
     fn over(&mut self, bytes: usize) {
-        let Some(deadline) = self.deadline.take() else {
-            return;
-        };
-        self.left = match self.rate {
-            0 => self.limit,
-            rate => {
-                let left = deadline.saturating_duration_since(Instant::now());
+        self.left = match (self.rate, self.deadline.take()) {
+            (0, _) => self.limit,
+            (rate, deadline) => {
+                let left = deadline.map_or(self.left, |deadline| {
+                    deadline.saturating_duration_since(Instant::now())
+                });
                 let earned =
                     Duration::from_nanos((bytes as u64).saturating_mul(1_000_000_000) / rate);
                 left.saturating_add(earned).min(self.limit)

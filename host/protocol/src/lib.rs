@@ -126,6 +126,12 @@ mod testing;
 /// A guest sees each folder at the top of it as a folder of its own, which can only be read.
 pub const FILES_SECTION: &str = "wasm-gw:files";
 
+/// The most bytes of that archive.
+pub const FILES_MOST_BYTES: usize = 256 << 20;
+
+/// The most files and folders in it.
+pub const FILES_MOST: usize = 65_536;
+
 pub use body::{InputBuffer, NeedMore};
 pub use connection::{BodyError, ConnInfo, CpuTime, Endpoint, PublicUrl, RequestId, Scheme};
 pub use environ::{Environ, Facts, Presence, VARIABLES, VarError, Variable};

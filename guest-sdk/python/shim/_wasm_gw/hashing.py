@@ -23,7 +23,7 @@ def pbkdf2_hmac(hash_name, password, salt, iterations, dklen=None):
     length = size if dklen is None else operator.index(dklen)
     if length < 1:
         raise ValueError("key length must be greater than 0.")
-    password, salt = bytes(password), bytes(salt)
+    password, salt = bytes(memoryview(password)), bytes(memoryview(salt))
     digest, number = hmac.digest, int.from_bytes
     key = b""
     while len(key) < length:

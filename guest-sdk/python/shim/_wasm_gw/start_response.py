@@ -61,7 +61,8 @@ class Write:
 
 
 def _error_of(exc_info):
-    if exc_info is None:
+    # The latter is what sys.exc_info() returns where nothing was raised.
+    if exc_info is None or exc_info == (None, None, None):
         return None
     if not (isinstance(exc_info, tuple) and len(exc_info) == 3):
         raise TypeError("exc_info must be what sys.exc_info() returns")

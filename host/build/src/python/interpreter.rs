@@ -100,7 +100,8 @@ impl Python {
     /// The one that is called so, if it is new enough.
     fn at(name: &Path) -> Result<Option<Self>, BuildError> {
         const ASK: &str = "import sys; print(sys.version_info[0], sys.version_info[1], sys.version.split()[0], sys.executable)";
-        let output = Tool::new("Python", name).args(["-c", ASK]).run()?;
+        // In isolation: modules of the project must not be taken for those of the library.
+        let output = Tool::new("Python", name).args(["-I", "-c", ASK]).run()?;
         let mut words = output.out.trim().splitn(4, ' ');
         let mut number = || words.next()?.parse::<u32>().ok();
         let (Some(major), Some(minor)) = (number(), number()) else {
@@ -118,7 +119,8 @@ impl Python {
 
 fn install(python: &Python, folder: &Path) -> Result<(), BuildError> {
     let made = Tool::new("Python", &python.path)
-        .args(["-m", "venv"])
+        .folder(folder)
+        .args(["-I", "-m", "venv"])
         .args([folder])
         .run()?;
     if !made.status.success() {
@@ -131,6 +133,7 @@ fn install(python: &Python, folder: &Path) -> Result<(), BuildError> {
     let list = folder.join("tools.txt");
     std::fs::write(&list, TOOLS).map_err(|error| BuildError::write(&list, error))?;
     let pip = [
+        "-I",
         "-m",
         "pip",
         "install",
@@ -138,6 +141,7 @@ fn install(python: &Python, folder: &Path) -> Result<(), BuildError> {
         "--disable-pip-version-check",
     ];
     Tool::new("pip", folder.join("bin/python"))
+        .folder(folder)
         .args(pip)
         .args([
             "--require-hashes",

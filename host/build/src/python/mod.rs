@@ -17,6 +17,8 @@ mod stdlib;
 mod target;
 
 use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 pub use self::interpreter::{COMPONENTIZE_PY, CPYTHON};
@@ -45,6 +47,8 @@ pub struct Project {
     /// Variables of the environment while the application is imported. What it makes of them is part of the
     /// component; at run time they are not there.
     pub env: Vec<(String, String)>,
+    /// Whether packages are looked for and installed anew, in their newest versions that are asked for.
+    pub refresh: bool,
     /// The interpreter that runs the tools; `None` looks for one.
     pub python: Option<PathBuf>,
 }
@@ -70,22 +74,44 @@ pub fn build(
     progress: &dyn Progress,
 ) -> Result<Built, BuildError> {
     let tools = Tools::get(project.python.as_deref(), store, progress)?;
-    let needs = requirements::find(&project.folder, project.requirements.as_deref(), &tools)?;
+    let needs = requirements::find(
+        &project.folder,
+        project.requirements.as_deref(),
+        &tools,
+        store,
+    )?;
     let packages = needs
         .as_ref()
-        .map(|needs| packages::install(needs, &tools, store, progress))
+        .map(|needs| packages::install(needs, project, &tools, store, progress))
         .transpose()?;
     if needs.is_none() {
-        progress.note("no packages: there is no lock file, requirements.txt, pyproject.toml or virtual environment");
+        progress.note(
+            "no packages: there is no lock file, no requirements.txt, no virtual environment, and pyproject.toml lists \
+             none",
+        );
     }
-    let files = tree::project(&project.folder, &project.exclude)?;
+    // All that follows is about the copy: whoever writes to the project meanwhile changes nothing of it.
+    let work = store.work()?;
+    let site = packages.as_ref().map(|packages| packages.folder.clone());
+    let folders = Folders::new(work.path(), project, site)?;
+    let files = tree::project(&project.folder, &project.exclude, output)?;
+    let files = tree::copy(&files, &folders.project)?;
 
     let mut hasher = blake3::Hasher::new();
-    hasher.update(tools.key.as_bytes());
-    hasher.update(project.target.to_string().as_bytes());
-    hasher.update(componentize::environment(project).as_bytes());
+    let texts = [
+        FORMAT,
+        &tools.key,
+        &project.target.to_string(),
+        &componentize::environment(project),
+        &stdlib::name(&tools),
+    ];
+    for text in texts {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
     if let Some(packages) = &packages {
         hasher.update(packages.folder.as_os_str().as_encoded_bytes());
+        hasher.update(&packages.installed.to_le_bytes());
     }
     componentize::digest(&mut hasher);
     files::digest(&mut hasher, &files)?;
@@ -93,23 +119,25 @@ pub fn build(
 
     progress.begin("component", &format!("importing {}", project.target));
     let (kept, was_there) = store.get(&name, progress, |kept| {
-        let printed = component(
-            project,
-            &files,
-            packages.as_ref(),
-            &tools,
-            store,
-            progress,
-            kept,
-        )?;
-        let path = kept.join("printed.txt");
+        let stdlib = stdlib::get(&tools, store, progress)?;
+        let component = kept.join(COMPONENT);
+        let hint = |said: &str| hint(said, project, packages.as_ref());
+        let target = &project.target;
+        let printed = componentize::run(&tools, work.path(), &folders, target, hint, &component)?;
+        let mut archive = Archive::new();
+        archive.add(Path::new(componentize::PROJECT_AT), &files)?;
+        if let Some(packages) = &packages {
+            let files = tree::packages(&packages.folder)?;
+            archive.add(Path::new(componentize::PACKAGES_AT), &files)?;
+        }
+        archive.add(Path::new(stdlib::AT), &tree::packages(&stdlib)?)?;
+        archive.append_to(&component)?;
+        let path = kept.join(PRINTED);
         fs::write(&path, printed).map_err(|error| BuildError::write(&path, error))
     })?;
-    let component = kept.join("app.wasm");
-    put(&component, output)?;
-    let bytes = fs::metadata(output)
-        .map_err(|error| BuildError::read(output, error))?
-        .len();
+    let bytes = put(&kept.join(COMPONENT), output)?;
+    let printed = fs::read_to_string(kept.join(PRINTED)).unwrap_or_default();
+    store.keep("component-", KEPT);
     progress.end(&format!(
         "{:.1} MiB{}",
         bytes as f64 / f64::from(1 << 20),
@@ -119,50 +147,20 @@ pub fn build(
             ""
         }
     ));
-    Ok(Built {
-        printed: fs::read_to_string(kept.join("printed.txt")).unwrap_or_default(),
-        was_there,
-    })
+    Ok(Built { printed, was_there })
 }
 
-/// Makes `app.wasm` in a folder, and returns what was printed.
-fn component(
-    project: &Project,
-    files: &[tree::File],
-    packages: Option<&Packages>,
-    tools: &Tools,
-    store: &Store,
-    progress: &dyn Progress,
-    kept: &Path,
-) -> Result<String, BuildError> {
-    let stdlib = stdlib::get(tools, store, progress)?;
-    let work = tempfile::tempdir_in(kept).map_err(|error| BuildError::write(kept, error))?;
-    let site = packages.map(|packages| packages.folder.clone());
-    let folders = Folders::new(work.path(), project, site)?;
-    tree::copy(files, &folders.project)?;
-    let component = kept.join("app.wasm");
-    let hint = |said: &str| hint(said, packages);
-    let printed = componentize::run(
-        tools,
-        work.path(),
-        &folders,
-        &project.target,
-        hint,
-        &component,
-    )?;
-    let mut archive = Archive::new();
-    archive.add(Path::new(componentize::PROJECT_AT), files)?;
-    if let Some(packages) = packages {
-        let files = tree::packages(&packages.folder)?;
-        archive.add(Path::new(componentize::PACKAGES_AT), &files)?;
-    }
-    archive.add(Path::new(stdlib::AT), &tree::packages(&stdlib)?)?;
-    archive.append_to(&component)?;
-    Ok(printed)
-}
+/// Changes when components are made in another way.
+const FORMAT: &str = concat!("1 ", env!("CARGO_PKG_VERSION"));
+
+/// So many components are kept, those that were used last.
+const KEPT: usize = 8;
+
+const COMPONENT: &str = "app.wasm";
+const PRINTED: &str = "printed.txt";
 
 /// What may be behind a failed import.
-fn hint(said: &str, packages: Option<&Packages>) -> String {
+fn hint(said: &str, project: &Project, packages: Option<&Packages>) -> String {
     let Some(missing) = said
         .lines()
         .rev()
@@ -171,20 +169,22 @@ fn hint(said: &str, packages: Option<&Packages>) -> String {
     else {
         return String::new();
     };
-    let top = missing
-        .split('.')
-        .next()
-        .unwrap_or(missing)
-        .to_ascii_lowercase();
+    let top = missing.split('.').next().unwrap_or(missing);
+    let source = project.folder.join("src");
+    if source.join(top).is_dir() || source.join(format!("{top}.py")).exists() {
+        return format!(
+            " ({top} is in src: build with --folder {}, and --requirements if its file is not in there)",
+            source.display()
+        );
+    }
+    let name = top.to_ascii_lowercase();
     match packages {
         None => format!(
             " ({missing} is not there: name the packages that it needs in requirements.txt, or by --requirements)"
         ),
         Some(packages)
-            if packages
-                .left_out
-                .iter()
-                .any(|name| name.to_ascii_lowercase().replace('-', "_") == top) =>
+            if (packages.left_out.iter())
+                .any(|left_out| left_out.to_ascii_lowercase().replace('-', "_") == name) =>
         {
             format!(
                 " ({top} is native code, which a component cannot run; it has no part of pure Python that would do)"
@@ -196,19 +196,21 @@ fn hint(said: &str, packages: Option<&Packages>) -> String {
     }
 }
 
-/// Puts a file in the place of another, whole.
-fn put(from: &Path, to: &Path) -> Result<(), BuildError> {
+/// Puts a file in the place of another, whole, and returns its length.
+fn put(from: &Path, to: &Path) -> Result<u64, BuildError> {
+    let read = |error| BuildError::read(from, error);
+    let write = |error| BuildError::write(to, error);
     let folder = match to.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let put = || -> std::io::Result<()> {
-        let mut new = tempfile::NamedTempFile::new_in(folder)?;
-        std::io::copy(&mut fs::File::open(from)?, &mut new)?;
-        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        new.as_file().set_permissions(permissions)?;
-        new.persist(to)?;
-        Ok(())
-    };
-    put().map_err(|error| BuildError::write(to, error))
+    let component = fs::read(from).map_err(read)?;
+    // As the user's mask has it, like any file.
+    let mut new = tempfile::Builder::new()
+        .permissions(PermissionsExt::from_mode(0o666))
+        .tempfile_in(folder)
+        .map_err(write)?;
+    new.write_all(&component).map_err(write)?;
+    new.persist(to).map_err(|error| write(error.error))?;
+    Ok(component.len() as u64)
 }

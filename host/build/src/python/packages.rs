@@ -4,9 +4,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::error::BuildError;
 use crate::progress::Progress;
+use crate::python::Project;
 use crate::python::interpreter::{CPYTHON, Tools};
 use crate::python::requirements::Requirements;
 use crate::store::Store;
@@ -27,11 +29,16 @@ const COMPILERS: [&str; 12] = [
 /// What they say then.
 const NO_COMPILER: &str = "wasm-gw: native code is not compiled";
 
+/// So many installations are kept, those that were used last.
+const KEPT: usize = 8;
+
 /// Where what is installed lies, and what is missing of it.
 #[derive(Debug)]
 pub(crate) struct Packages {
     /// Nothing else is in there.
     pub(crate) folder: PathBuf,
+    /// When, as seconds since 1970: what is renewed is another installation of the same name.
+    pub(crate) installed: u64,
     /// Packages that were built without their native part.
     pub(crate) left_out: Vec<String>,
 }
@@ -39,6 +46,7 @@ pub(crate) struct Packages {
 /// Installs what is asked for, or finds it.
 pub(crate) fn install(
     requirements: &Requirements,
+    project: &Project,
     tools: &Tools,
     store: &Store,
     progress: &dyn Progress,
@@ -48,12 +56,25 @@ pub(crate) fn install(
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part.as_bytes());
     }
+    // What uv looks at beside its arguments.
+    for name in ["uv.toml", "pyproject.toml"] {
+        let bytes = fs::read(project.folder.join(name)).unwrap_or_default();
+        hasher.update(blake3::hash(&bytes).as_bytes());
+    }
+    let mut variables: Vec<_> = std::env::vars_os()
+        .filter(|(name, _)| name.as_encoded_bytes().starts_with(b"UV_"))
+        .collect();
+    variables.sort();
+    hasher.update(format!("{variables:?}").as_bytes());
     let name = format!("packages-{}", &hasher.finalize().to_hex()[..32]);
     progress.begin("packages", &format!("of {}", requirements.from));
-    let (folder, was_there) = store.get(&name, progress, |folder| {
-        fill(folder, requirements, tools, store)
+    let renew = project.refresh || requirements.are_local();
+    let (folder, was_there) = store.get_or_renew(&name, renew, progress, |folder| {
+        fill(folder, requirements, project, tools, store)
     })?;
+    store.keep("packages-", KEPT);
     let packages = Packages {
+        installed: installed(&folder),
         left_out: left_out(&folder),
         folder: folder.join("site"),
     };
@@ -75,6 +96,14 @@ pub(crate) fn install(
     Ok(packages)
 }
 
+fn installed(folder: &Path) -> u64 {
+    fs::metadata(folder.join("left-out.txt"))
+        .and_then(|facts| facts.modified())
+        .ok()
+        .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
+        .map_or(0, |age| age.as_secs())
+}
+
 fn left_out(folder: &Path) -> Vec<String> {
     let text = fs::read_to_string(folder.join("left-out.txt")).unwrap_or_default();
     let mut names: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -86,6 +115,7 @@ fn left_out(folder: &Path) -> Vec<String> {
 fn fill(
     folder: &Path,
     requirements: &Requirements,
+    project: &Project,
     tools: &Tools,
     store: &Store,
 ) -> Result<(), BuildError> {
@@ -138,6 +168,9 @@ fn fill(
         ])
         .args(["--requirement".into(), list])
         .env("UV_CACHE_DIR", store.folder("uv"))
+        // Paths in it are relative to the project.
+        .folder(&project.folder)
+        .args(project.refresh.then_some("--refresh"))
         // All these are for the builds of packages.
         .env("PATH", path)
         .env("CC", compilers.join("cc"))

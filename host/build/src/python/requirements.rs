@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::BuildError;
 use crate::python::interpreter::Tools;
+use crate::store::Store;
 use crate::tool::Tool;
 
 /// The packages that a project asks for.
@@ -34,20 +35,21 @@ pub(crate) fn find(
     folder: &Path,
     given: Option<&Path>,
     tools: &Tools,
+    store: &Store,
 ) -> Result<Option<Requirements>, BuildError> {
     if let Some(path) = given {
-        return read(path, tools).map(Some);
+        return read(path, tools, store).map(Some);
     }
     for name in FILES {
         let path = folder.join(name);
         if path.is_file() && (name != "pyproject.toml" || has_dependencies(&path)?) {
-            return read(&path, tools).map(Some);
+            return read(&path, tools, store).map(Some);
         }
     }
     environment(folder, tools)
 }
 
-fn read(path: &Path, tools: &Tools) -> Result<Requirements, BuildError> {
+fn read(path: &Path, tools: &Tools, store: &Store) -> Result<Requirements, BuildError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let from = name.clone().into_owned();
     let of = |name, text| Requirements {
@@ -62,7 +64,7 @@ fn read(path: &Path, tools: &Tools) -> Result<Requirements, BuildError> {
     let text = || fs::read_to_string(path).map_err(|error| BuildError::read(path, error));
     Ok(match &*name {
         "uv.lock" => of("requirements.txt", uv_export(folder, tools)?),
-        "poetry.lock" => of("requirements.txt", poetry_export(folder, tools)?),
+        "poetry.lock" => of("requirements.txt", poetry_export(folder, tools, store)?),
         "pyproject.toml" => of("pyproject.toml", text()?),
         "pylock.toml" => of("pylock.toml", text()?),
         _ => of("requirements.txt", with_includes(path, &mut Vec::new())?),
@@ -80,19 +82,29 @@ fn with_includes(path: &Path, within: &mut Vec<PathBuf>) -> Result<String, Build
     within.push(path.to_owned());
     let text = fs::read_to_string(path).map_err(|error| BuildError::read(path, error))?;
     let mut all = String::new();
+    let beside = |name: &str| path.with_file_name("").join(name);
     for line in text.lines() {
-        let mut words = line.split_whitespace();
-        match (words.next(), words.next()) {
-            (Some("-r" | "--requirement"), Some(other)) => {
-                let other = path.with_file_name("").join(other);
-                all.push_str(&with_includes(&other, within)?);
+        match option_of(line) {
+            Some(("-r" | "--requirement", other)) => {
+                all.push_str(&with_includes(&beside(other), within)?);
             }
-            (Some("-c" | "--constraint"), Some(other)) => {
-                let other = path.with_file_name("").join(other);
+            Some(("-c" | "--constraint", other)) => {
+                let other = beside(other);
                 let other =
                     fs::canonicalize(&other).map_err(|error| BuildError::read(&other, error))?;
-                all.push_str(&format!("-c {}\n", other.display()));
+                let bytes = fs::read(&other).map_err(|error| BuildError::read(&other, error))?;
+                // What is installed depends on what is in it.
+                let digest = blake3::hash(&bytes).to_hex();
+                all.push_str(&format!("-c {}\n# {digest}\n", other.display()));
             }
+            Some(("-f" | "--find-links", other)) if beside(other).exists() => {
+                let other = beside(other);
+                let other =
+                    fs::canonicalize(&other).map_err(|error| BuildError::read(&other, error))?;
+                all.push_str(&format!("--find-links {}\n", other.display()));
+            }
+            // In a component there is nothing to edit.
+            Some(("-e" | "--editable", other)) => all.push_str(&format!("{other}\n")),
             _ => {
                 all.push_str(line);
                 all.push('\n');
@@ -101,6 +113,35 @@ fn with_includes(path: &Path, within: &mut Vec<PathBuf>) -> Result<String, Build
     }
     within.pop();
     Ok(all)
+}
+
+/// An option of a line that has a value: `-r more.txt`, `-rmore.txt` or `--requirement=more.txt`.
+fn option_of(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim();
+    let line = line
+        .split_once(" #")
+        .map_or(line, |(line, _)| line.trim_end());
+    let (name, value) = if line.starts_with("--") {
+        line.split_once(['=', ' '])?
+    } else if line.starts_with('-') && line.is_char_boundary(2) && line.len() > 2 {
+        line.split_at(2)
+    } else {
+        return None;
+    };
+    let value = value.trim().trim_start_matches('=').trim();
+    (!value.is_empty()).then_some((name, value))
+}
+
+impl Requirements {
+    /// Whether what is installed is on this machine's disk, and may be another at any time.
+    pub(crate) fn are_local(&self) -> bool {
+        self.text.lines().any(|line| {
+            let line = line.trim();
+            line.starts_with(['.', '/', '~'])
+                || line.contains("file:")
+                || line.starts_with("--find-links")
+        }) || self.name != "requirements.txt" && self.text.contains("path =")
+    }
 }
 
 /// Whether a `pyproject.toml` is about more than its tools.
@@ -133,8 +174,10 @@ fn uv_export(folder: &Path, tools: &Tools) -> Result<String, BuildError> {
 }
 
 /// Only poetry reads its own file; uv fetches it, and keeps it.
-fn poetry_export(folder: &Path, tools: &Tools) -> Result<String, BuildError> {
+fn poetry_export(folder: &Path, tools: &Tools, store: &Store) -> Result<String, BuildError> {
     let output = Tool::new("poetry", tools.program("uv"))
+        .env("UV_CACHE_DIR", store.folder("uv"))
+        .env("UV_TOOL_DIR", store.folder("uv-tools"))
         .args(["tool", "run", "--quiet", "--python"])
         .args([tools.python()])
         .args([
@@ -192,6 +235,39 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_constraint_counts_by_what_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("requirements.txt"), "bottle\n--constraint=c.txt\n").unwrap();
+        let of = |constraint: &str| {
+            fs::write(path("c.txt"), constraint).unwrap();
+            with_includes(&path("requirements.txt"), &mut Vec::new()).unwrap()
+        };
+        assert_ne!(of("bottle==0.12.25"), of("bottle==0.13.4"));
+    }
+
+    #[test]
+    fn what_lies_on_the_disk_is_known() {
+        let are_local = |text: &str| {
+            let requirements = Requirements {
+                from: String::new(),
+                text: text.to_owned(),
+                name: "requirements.txt",
+            };
+            requirements.are_local()
+        };
+        for text in [
+            "./lib",
+            "x\n../lib[extra]",
+            "lib @ file:///x",
+            "--find-links /wheels",
+        ] {
+            assert!(are_local(text), "{text}");
+        }
+        assert!(!are_local("flask==3.1.3 --hash=sha256:00\n# ./lib\n"));
+    }
+
+    #[test]
     fn what_installs_is_not_part_of_the_application() {
         for line in ["pip==26.0", "setuptools==80.1", "wasm-gw @ file:///x.whl"] {
             assert!(is_of_the_environment(line), "{line}");
@@ -204,10 +280,17 @@ mod tests {
     fn what_is_included_comes_along_and_a_circle_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        fs::write(path("requirements.txt"), "flask\n-r more.txt\n").unwrap();
         fs::write(path("more.txt"), "bottle\n").unwrap();
-        let text = with_includes(&path("requirements.txt"), &mut Vec::new()).unwrap();
-        assert_eq!(text, "flask\nbottle\n");
+        for line in [
+            "-r more.txt",
+            "-rmore.txt # more",
+            "--requirement=more.txt",
+            "--requirement more.txt",
+        ] {
+            fs::write(path("requirements.txt"), format!("flask\n{line}\n")).unwrap();
+            let text = with_includes(&path("requirements.txt"), &mut Vec::new()).unwrap();
+            assert_eq!(text, "flask\nbottle\n", "{line}");
+        }
         fs::write(path("more.txt"), "-r requirements.txt\n").unwrap();
         let error = with_includes(&path("requirements.txt"), &mut Vec::new()).unwrap_err();
         assert!(error.to_string().contains("includes itself"), "{error}");

@@ -14,17 +14,19 @@ const COPY: &str = include_str!("stdlib.py");
 /// Where it is in a component.
 pub(crate) const AT: &str = "python";
 
+/// Which one that is.
+pub(crate) fn name(tools: &Tools) -> String {
+    let digest = blake3::hash(COPY.as_bytes()).to_hex();
+    format!("stdlib-{}-{}", tools.key, &digest[..8])
+}
+
 /// Its folder, copied once for each version of the tools.
 pub(crate) fn get(
     tools: &Tools,
     store: &Store,
     progress: &dyn Progress,
 ) -> Result<PathBuf, BuildError> {
-    let name = format!(
-        "stdlib-{}-{}",
-        tools.key,
-        &blake3::hash(COPY.as_bytes()).to_hex()[..8]
-    );
+    let name = name(tools);
     let (folder, _) = store.get(&name, progress, |folder| {
         let module = folder.join("stdlib_copy.py");
         fs::write(&module, COPY).map_err(|error| BuildError::write(&module, error))?;

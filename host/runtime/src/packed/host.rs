@@ -110,6 +110,9 @@ impl Open {
         let writes = DescriptorFlags::WRITE | DescriptorFlags::MUTATE_DIRECTORY;
         let id = match self.at(path) {
             Err(ErrorCode::NoEntry) if how.contains(OpenFlags::CREATE) => {
+                // Only where there is a folder to make it in.
+                let folder = path.trim_end_matches('/').rsplit_once('/');
+                self.at(folder.map_or(".", |(folder, _)| folder))?;
                 return Err(ErrorCode::ReadOnly);
             }
             other => other?,

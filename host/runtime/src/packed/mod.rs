@@ -15,18 +15,13 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use wasm_gw_protocol::{FILES_MOST, FILES_MOST_BYTES};
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 pub(crate) use self::host::{AllFiles, add_to_linker};
 use crate::cache::Cache;
 use crate::source::Source;
 use crate::tmpfs::path::{Path as GuestPath, Step};
-
-/// The most that an archive may have, in bytes.
-const MOST_BYTES: usize = 256 << 20;
-
-/// The most files and folders in it.
-const MOST_NODES: usize = 65_536;
 
 /// The longest path in it, in bytes.
 const LONGEST_PATH: usize = 4_095;
@@ -36,7 +31,7 @@ const LONGEST_PATH: usize = 4_095;
 pub enum PackedError {
     /// They are more than a component may bring along.
     #[error(
-        "the component brings along more files than {MOST_NODES}, more bytes of them than {MOST_BYTES}, or a path longer \
+        "the component brings along more files than {FILES_MOST}, more bytes of them than {FILES_MOST_BYTES}, or a path longer \
          than {LONGEST_PATH} bytes"
     )]
     TooMany,
@@ -90,7 +85,7 @@ impl Packed {
         let Some(place) = source.archive() else {
             return Ok(None);
         };
-        if place.len() > MOST_BYTES {
+        if place.len() > FILES_MOST_BYTES {
             return Err(PackedError::TooMany);
         }
         let contents = Contents::copy(source, &place, cache).map_err(PackedError::Kept)?;
@@ -161,6 +156,9 @@ impl Packed {
         };
         let length = range.end - range.start;
         let left = length.saturating_sub(offset);
+        if left == 0 {
+            return Ok(Vec::new());
+        }
         let mut bytes = vec![0; usize::try_from(left).map_or(most, |left| left.min(most))];
         let read = self
             .contents
@@ -175,12 +173,13 @@ fn read_archive(
     contents: &Contents,
     length: u64,
 ) -> Result<(), PackedError> {
-    let reader = Reader {
+    let reader = || Reader {
         contents,
         length,
         at: 0,
     };
-    let mut archive = tar::Archive::new(reader);
+    check_heads(tar::Archive::new(reader()))?;
+    let mut archive = tar::Archive::new(reader());
     for entry in archive.entries_with_seek().map_err(PackedError::Damaged)? {
         let entry = entry.map_err(PackedError::Damaged)?;
         let path = entry.path_bytes();
@@ -200,6 +199,29 @@ fn read_archive(
         let modified = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
         let modified = modified.unwrap_or(SystemTime::UNIX_EPOCH);
         add(nodes, path, file.as_ref(), modified)?;
+    }
+    Ok(())
+}
+
+/// Refuses what takes memory to understand, before anything is understood: whoever reads lists of holes and long names
+/// makes room for them first.
+fn check_heads(mut archive: tar::Archive<Reader<'_>>) -> Result<(), PackedError> {
+    const LONGEST_NAME: u64 = 2 * LONGEST_PATH as u64;
+    for entry in archive
+        .entries_with_seek()
+        .map_err(PackedError::Damaged)?
+        .raw(true)
+    {
+        let entry = entry.map_err(PackedError::Damaged)?;
+        match entry.header().entry_type() {
+            tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::Directory => {}
+            tar::EntryType::GNULongName | tar::EntryType::XHeader => {
+                if entry.size() > LONGEST_NAME {
+                    return Err(PackedError::TooMany);
+                }
+            }
+            _ => return Err(damaged("there is something else than files and folders")),
+        }
     }
     Ok(())
 }
@@ -237,7 +259,7 @@ fn add(
             here = there;
             continue;
         }
-        if count >= MOST_NODES {
+        if count >= FILES_MOST {
             return Err(PackedError::TooMany);
         }
         let new = u32::try_from(count).map_err(|_| PackedError::TooMany)?;

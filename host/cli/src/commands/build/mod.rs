@@ -39,6 +39,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
 
+    /// Look for packages anew, in the newest versions that are asked for
+    #[arg(long)]
+    refresh: bool,
+
     /// Leave the compilation to the first `wasm-gw serve`
     #[arg(long)]
     no_compile: bool,
@@ -85,6 +89,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
                 requirements: options.requirements.clone(),
                 exclude: options.exclude.clone(),
                 env: pairs(&options.env),
+                refresh: args.refresh,
                 python: options.python.clone(),
             };
             python::build(&project, &output, &store, &*watched)?

@@ -44,8 +44,8 @@ pub(crate) struct BuildOptions {
     #[arg(long, value_name = "PATH")]
     pub(crate) exclude: Vec<PathBuf>,
 
-    /// An environment variable for the import; repeat it. What the application makes of it is part of the component. At
-    /// run time there are those of `serve` alone
+    /// An environment variable for the import, no secret: it becomes part of the component; repeat it. At run time there
+    /// are those of `serve` alone
     #[arg(long, value_name = "NAME=VALUE")]
     #[serde(deserialize_with = "values::pairs")]
     #[schemars(with = "std::collections::BTreeMap<String, String>")]

@@ -158,7 +158,8 @@ fn app_concurrency(options: &ServeOptions) -> usize {
 /// `$XDG_CACHE_HOME/wasm-gw` or `~/.cache/wasm-gw`; a service without a home has none.
 pub(crate) fn default_cache_dir() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let caches = match set("XDG_CACHE_HOME") {
+    // A relative one counts as none (XDG Base Directory Specification).
+    let caches = match set("XDG_CACHE_HOME").filter(|dir| Path::new(dir).is_absolute()) {
         Some(dir) => PathBuf::from(dir),
         None => PathBuf::from(set("HOME")?).join(".cache"),
     };
