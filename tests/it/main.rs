@@ -21,6 +21,7 @@
 //! - `fairness`: processor time: guests that never end keep nobody waiting, and are stopped.
 //! - `faults`: what a guest does wrong, what the client sees of it and what the log says.
 //! - `files`: files of a folder beside the applications, and no way out of it.
+//! - `frameworks`: applications of Flask, Django, Bottle, Falcon and Pyramid, as people write them.
 //! - `framing`: where a request ends, and what could make two readers differ.
 //! - `hand_made`: components that no compiler makes: an adapter's, and tables that grow.
 //! - `head_checks`: what `start-response` checks of status and headers, in which order.
@@ -77,6 +78,7 @@ mod expect;
 mod fairness;
 mod faults;
 mod files;
+mod frameworks;
 mod framing;
 mod hand_made;
 mod head_checks;

@@ -8,6 +8,8 @@
 
 #[cfg(target_os = "linux")]
 pub mod alone;
+#[cfg(target_os = "linux")]
+pub mod browser;
 pub mod client;
 pub mod command;
 pub mod crowd;
@@ -21,12 +23,14 @@ pub mod raw;
 pub mod script;
 pub mod server;
 pub mod vars;
+pub mod visitor;
 
 pub use client::{Client, Response};
 pub use guests::{conformance_guest, guest};
 pub use python::python_component;
 pub use server::{TestApp, TestServer};
 pub use vars::Vars;
+pub use visitor::Visitor;
 
 use std::time::{Duration, Instant};
 

@@ -1,17 +1,31 @@
 //! Components of applications in Python, as `wasm-gw build` makes them. What has not changed is not made again.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use wasm_gw_build::python::{Project, build};
 use wasm_gw_build::{Silent, Store};
 
-/// The component of `package.module:app` in a folder of the checkout.
+/// The component of `package.module:app` in a folder of the checkout, made once for all tests of a process.
 ///
 /// # Errors
 ///
 /// What whoever builds it would be told.
 pub fn python_component(folder: &str, target: &str) -> Result<Vec<u8>, String> {
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let one = made.get_or_insert_default();
+    let one = Arc::clone(one.entry(format!("{folder} {target}")).or_default());
+    drop(made);
+    one.get_or_init(|| make(folder, target)).clone()
+}
+
+type Made = Arc<OnceLock<Result<Vec<u8>, String>>>;
+
+static MADE: Mutex<Option<HashMap<String, Made>>> = Mutex::new(None);
+
+fn make(folder: &str, target: &str) -> Result<Vec<u8>, String> {
     let project = Project {
         folder: Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("..")

@@ -33,6 +33,7 @@ pub(crate) fn run() -> Result<()> {
     tools::ensure_wasm_target()?;
     tools::ensure_nginx()?;
     tools::ensure_python()?;
+    tools::ensure_chromium()?;
     step("formatting", &mut cargo(".", &["fmt", "--all", "--check"]))?;
     for folder in guest_folders().chain(HOST_WORKSPACES) {
         step(

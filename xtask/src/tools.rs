@@ -1,5 +1,5 @@
-//! What a fresh machine lacks: the target that guests are built for, cargo-deny, and the nginx that the
-//! tests put in front of the server.
+//! What a fresh machine lacks: the target that guests are built for, cargo-deny, the nginx that the tests put in
+//! front of the server, and the browser that they open its pages with.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -61,6 +61,15 @@ pub(crate) fn ensure_python() -> Result<()> {
         return Ok(());
     }
     ensure_debian(&["python3", "python3-venv"])
+}
+
+/// The browser that opens pages of applications (`tests/it/frameworks/in_a_browser.rs`), a test for Linux.
+pub(crate) fn ensure_chromium() -> Result<()> {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    if cfg!(not(target_os = "linux")) || names.into_iter().any(is_command) {
+        return Ok(());
+    }
+    ensure_debian(&["chromium"])
 }
 
 const NGINX: &[&str] = &["nginx", "libnginx-mod-stream"];

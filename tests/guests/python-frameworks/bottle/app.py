@@ -40,6 +40,13 @@ def stream(n):
         yield f"line {i}\n".encode()
 
 
+@app.post("/shout")
+def shout():
+    response.content_type = "text/plain"
+    for line in request.environ["wsgi.input"]:
+        yield line.upper()
+
+
 @app.get("/teapot")
 def teapot():
     raise HTTPResponse("short and stout\n", 418)

@@ -41,6 +41,12 @@ class Stream:
         resp.stream = (f"line {i}\n".encode() for i in range(n))
 
 
+class Shout:
+    def on_post(self, req, resp):
+        resp.content_type = falcon.MEDIA_TEXT
+        resp.stream = (line.upper() for line in req.stream)
+
+
 class Teapot:
     def on_get(self, req, resp):
         raise falcon.HTTPError(418, title="short and stout")
@@ -57,5 +63,6 @@ app.add_route("/hello/{name}", Hello())
 app.add_route("/form", Form())
 app.add_route("/upload", Upload())
 app.add_route("/stream/{n:int}", Stream())
+app.add_route("/shout", Shout())
 app.add_route("/teapot", Teapot())
 app.add_route("/broken", Broken())

@@ -33,6 +33,11 @@ def stream(request):
     return Response(app_iter=lines, content_type="text/plain")
 
 
+def shout(request):
+    lines = (line.upper() for line in request.environ["wsgi.input"])
+    return Response(app_iter=lines, content_type="text/plain")
+
+
 def teapot(request):
     raise exception_response(418)
 
@@ -49,6 +54,7 @@ def main():
             ("form", "/form", form, "json", "POST"),
             ("upload", "/upload", upload, "json", "POST"),
             ("stream", "/stream/{n:\\d+}", stream, None, "GET"),
+            ("shout", "/shout", shout, None, "POST"),
             ("teapot", "/teapot", teapot, None, "GET"),
             ("broken", "/broken", broken, None, "GET"),
         ):
