@@ -95,7 +95,7 @@ def app(environ, start_response):
 #[test]
 fn a_program_is_told_in_json() {
     // What is imported along with it has nothing to say: `platform` knows of modules for other systems.
-    let app = format!("import platform\n{HELLO}");
+    let app = format!("import platform, warnings\nwarnings.warn('old')\n{HELLO}");
     let dir = project(&[("app.py", &app)]);
     let output = output(build(
         dir.path(),
@@ -104,7 +104,8 @@ fn a_program_is_told_in_json() {
     assert!(output.status.success() && output.stderr.is_empty());
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(told["component"], "x.wasm");
-    assert_eq!(told["printed"], "imported");
+    let printed = "app.py:2: UserWarning: old\n  warnings.warn('old')\nimported";
+    assert_eq!(told["printed"], printed);
     assert_eq!(
         told["bytes"],
         fs::metadata(dir.path().join("x.wasm")).unwrap().len()

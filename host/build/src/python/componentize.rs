@@ -64,9 +64,18 @@ impl Folders {
 
     /// A path in what the interpreter wrote, as people know it.
     fn told(&self, text: &str) -> String {
-        text.replace(&format!("\"/{PROJECT_AT}/"), "\"")
-            .replace(&format!("\"/{PACKAGES_AT}/"), "\"site-packages/")
-            .replace("\"/python/lib/", "\"")
+        // In quotes in a traceback, and at the beginning of a line in a warning.
+        let mut text = format!("\n{text}");
+        for before in ["\"", "\n"] {
+            text = text
+                .replace(&format!("{before}/{PROJECT_AT}/"), before)
+                .replace(
+                    &format!("{before}/{PACKAGES_AT}/"),
+                    &format!("{before}site-packages/"),
+                )
+                .replace(&format!("{before}/python/lib/"), before);
+        }
+        text.split_off(1)
     }
 }
 
