@@ -2,7 +2,7 @@
 //! there are of a node.
 //!
 //! Whatever makes something pays for it first and fails before anything has changed. What all that is there has
-//! cost can be told from looking at it ([`Volume::worth`]), which is how the tests hold the books to account.
+//! cost can be told from looking at it (`Volume::worth`), which is how the tests hold the books to account.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

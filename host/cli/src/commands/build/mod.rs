@@ -25,7 +25,7 @@ use crate::{printer, telemetry};
 ///
 /// The application is imported once, now, and what is in memory then is what each request begins with: what runs at
 /// import runs here, not when it is served. The component is compiled too, so that `wasm-gw serve` starts at once.
-/// In a folder with a wasm-gw.toml, its [build] has the defaults.
+/// In a folder with a wasm-gw.toml, what it says under "build" are the defaults.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   wasm-gw build app:app
