@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::BuildError;
+use crate::progress::Silent;
 use crate::python::interpreter::Tools;
 use crate::store::Store;
 use crate::tool::Tool;
@@ -144,12 +145,26 @@ impl Requirements {
     }
 }
 
-/// Whether a `pyproject.toml` is about more than its tools.
+/// Whether a `pyproject.toml` says what the project needs, and not only how its tools are set.
+///
+/// # Errors
+///
+/// It is poetry's, and without a lock file only poetry knows what it means.
 fn has_dependencies(path: &Path) -> Result<bool, BuildError> {
     let text = fs::read_to_string(path).map_err(|error| BuildError::read(path, error))?;
-    Ok(text
-        .lines()
-        .any(|line| line.trim_start().starts_with("dependencies")))
+    let wrong = |what: String| BuildError::Packages(format!("{}: {what}", path.display()));
+    let all: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| wrong(error.to_string()))?;
+    let of = |table: &str, key: &str| all.get(table).and_then(|table| table.get(key));
+    if of("tool", "poetry").is_some_and(|poetry| poetry.get("dependencies").is_some()) {
+        let what = "what poetry has to resolve needs its lock file; run `poetry lock`";
+        return Err(wrong(what.to_owned()));
+    }
+    let dynamic = of("project", "dynamic").and_then(toml::Value::as_array);
+    let is_dynamic =
+        dynamic.is_some_and(|names| names.iter().any(|it| it.as_str() == Some("dependencies")));
+    Ok(is_dynamic || of("project", "dependencies").is_some())
 }
 
 fn uv_export(folder: &Path, tools: &Tools) -> Result<String, BuildError> {
@@ -173,29 +188,43 @@ fn uv_export(folder: &Path, tools: &Tools) -> Result<String, BuildError> {
     Ok(output.out)
 }
 
-/// Only poetry reads its own file; uv fetches it, and keeps it.
+/// Only poetry reads its own file; uv fetches it. What it makes of the file is kept.
 fn poetry_export(folder: &Path, tools: &Tools, store: &Store) -> Result<String, BuildError> {
-    let output = Tool::new("poetry", tools.program("uv"))
-        .env("UV_CACHE_DIR", store.folder("uv"))
-        .env("UV_TOOL_DIR", store.folder("uv-tools"))
-        .args(["tool", "run", "--quiet", "--python"])
-        .args([tools.python()])
-        .args([
-            "--from",
-            "poetry==2.2.1",
-            "--with",
-            "poetry-plugin-export==1.9.0",
-        ])
-        .args([
-            "poetry",
-            "export",
-            "--format",
-            "requirements.txt",
-            "--directory",
-        ])
-        .args([folder])
-        .succeed("reading poetry.lock")?;
-    Ok(output.out)
+    const EXPORTED: &str = "requirements.txt";
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(tools.key.as_bytes());
+    for name in ["poetry.lock", "pyproject.toml"] {
+        let path = folder.join(name);
+        let bytes = fs::read(&path).map_err(|error| BuildError::read(&path, error))?;
+        hasher.update(blake3::hash(&bytes).as_bytes());
+    }
+    let name = format!("poetry-{}", &hasher.finalize().to_hex()[..32]);
+    let (kept, _) = store.get(&name, &Silent, |kept| {
+        let output = Tool::new("poetry", tools.program("uv"))
+            .env("UV_CACHE_DIR", store.folder("uv"))
+            .env("UV_TOOL_DIR", store.folder("uv-tools"))
+            .args(["tool", "run", "--quiet", "--python"])
+            .args([tools.python()])
+            .args([
+                "--from",
+                "poetry==2.2.1",
+                "--with",
+                "poetry-plugin-export==1.9.0",
+            ])
+            .args([
+                "poetry",
+                "export",
+                "--format",
+                "requirements.txt",
+                "--directory",
+            ])
+            .args([folder])
+            .succeed("reading poetry.lock")?;
+        let path = kept.join(EXPORTED);
+        fs::write(&path, output.out).map_err(|error| BuildError::write(&path, error))
+    })?;
+    let path = kept.join(EXPORTED);
+    fs::read_to_string(&path).map_err(|error| BuildError::read(&path, error))
 }
 
 /// What is installed in the project's virtual environment. It is for another interpreter: only names and versions
@@ -233,6 +262,22 @@ fn is_of_the_environment(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_project_may_say_what_it_needs_in_other_ways_than_a_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pyproject.toml");
+        let of = |text: &str| {
+            fs::write(&path, text).unwrap();
+            has_dependencies(&path)
+        };
+        assert!(of("[project]\ndependencies = ['flask']\n").unwrap());
+        assert!(of("[project]\ndynamic = ['version', 'dependencies']\n").unwrap());
+        assert!(!of("[tool.ruff]\ndependencies = 1\n").unwrap());
+        let told = |text: &str| of(text).unwrap_err().to_string();
+        assert!(told("[tool.poetry.dependencies]\nflask = '*'\n").contains("poetry lock"));
+        assert!(told("[project\n").contains("pyproject.toml"));
+    }
 
     #[test]
     fn a_constraint_counts_by_what_is_in_it() {
