@@ -112,9 +112,10 @@ fn explain(message: &str, line: &str) -> String {
         .filter(|name| strsim::jaro_winkler(key, name) > 0.7);
     match nearest {
         Some(nearest) => format!("unknown key `{key}`; did you mean `{nearest}`?"),
-        None if known == ["serve"] => {
-            format!("unknown key `{key}`; put the options of `wasm-gw serve` under [serve]")
-        }
+        None if known == ["serve", "build"] => format!(
+            "unknown key `{key}`; put the options of `wasm-gw serve` under [serve], and those of `wasm-gw build` under \
+             [build]"
+        ),
         None => format!(
             "unknown key `{key}`; the keys here are {}",
             known.join(", ")
@@ -155,7 +156,8 @@ mod tests {
         );
         check(
             "component = \"a.wasm\"\n",
-            ":1: unknown key `component`; put the options of `wasm-gw serve` under [serve]",
+            ":1: unknown key `component`; put the options of `wasm-gw serve` under [serve], and those of \
+             `wasm-gw build` under [build]",
         );
         let error = Manifest::parse("[serve]\nenv = [\"A=b\"]\n").unwrap_err();
         assert!(
