@@ -44,10 +44,10 @@ def app(environ, start_response):
 
 #[tokio::test]
 async fn a_function_is_built_compiled_and_served() {
-    let dir = project(&[
-        ("app.py", HELLO),
-        ("wasm-gw.toml", "[build]\napp = 'app:app'\n"),
-    ]);
+    // No run before this one has built the same.
+    let dir = project(&[("wasm-gw.toml", "[build]\napp = 'app:app'\n")]);
+    let unique = format!("{HELLO}\n# {}\n", dir.path().display());
+    fs::write(dir.path().join("app.py"), unique).unwrap();
     let said = built(dir.path(), &[]);
     for part in [
         "no packages",
@@ -221,6 +221,23 @@ async fn a_copied_program_builds_with_packages_and_without_a_checkout() {
     serve.current_dir(dir.path());
     let server = Process::serve(serve).await;
     assert_eq!(server.get("/").await.text(), "0.13.4");
+
+    // Tools and packages are there: another application needs no network.
+    let app = dir.path().join("app.py");
+    fs::write(&app, fs::read_to_string(&app).unwrap() + "# changed\n").unwrap();
+    let mut offline = build(
+        dir.path(),
+        &["app:app", "--no-compile", "--exclude=elsewhere"],
+    );
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        offline.env(name, "http://127.0.0.1:1");
+    }
+    let said = wasm_gw_tests::command::output(offline);
+    assert!(
+        said.status.success(),
+        "{}",
+        String::from_utf8_lossy(&said.stderr)
+    );
 }
 
 #[test]

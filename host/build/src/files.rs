@@ -106,6 +106,16 @@ fn leb128(bytes: &mut Vec<u8>, mut number: usize) {
     }
 }
 
+/// Begins a digest by texts, of which none can be taken for a part of another.
+pub(crate) fn hasher_of(texts: &[&str]) -> blake3::Hasher {
+    let mut hasher = blake3::Hasher::new();
+    for text in texts {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    hasher
+}
+
 /// A digest of files: their names and what is in them.
 pub(crate) fn digest(hasher: &mut blake3::Hasher, files: &[File]) -> Result<(), BuildError> {
     let mut buffer = vec![0; 64 * 1024];

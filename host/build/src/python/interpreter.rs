@@ -12,10 +12,10 @@ use crate::tool::Tool;
 const TOOLS: &str = include_str!("tools.txt");
 
 /// The versions of the two, for people.
-pub const COMPONENTIZE_PY: &str = "0.25.1";
+pub(crate) const COMPONENTIZE_PY: &str = "0.25.1";
 
 /// That of the interpreter inside of components.
-pub const CPYTHON: &str = "3.14";
+pub(crate) const CPYTHON: &str = "3.14";
 
 /// The oldest interpreter that runs the tools.
 const OLDEST: (u32, u32) = (3, 10);
@@ -152,4 +152,15 @@ fn install(python: &Python, folder: &Path) -> Result<(), BuildError> {
         .args([&list])
         .succeed("installing componentize-py and uv")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_that_is_told_is_the_one_that_is_installed() {
+        let line = format!("componentize-py=={COMPONENTIZE_PY} ");
+        assert!(TOOLS.starts_with(&line), "{line}");
+    }
 }

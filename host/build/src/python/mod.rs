@@ -21,7 +21,6 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-pub use self::interpreter::{COMPONENTIZE_PY, CPYTHON};
 pub use self::target::{Target, TargetError};
 
 use self::componentize::Folders;
@@ -97,18 +96,13 @@ pub fn build(
     let files = tree::project(&project.folder, &project.exclude, output)?;
     let files = tree::copy(&files, &folders.project)?;
 
-    let mut hasher = blake3::Hasher::new();
-    let texts = [
+    let mut hasher = files::hasher_of(&[
         FORMAT,
         &tools.key,
         &project.target.to_string(),
         &componentize::environment(project),
         &stdlib::name(&tools),
-    ];
-    for text in texts {
-        hasher.update(&(text.len() as u64).to_le_bytes());
-        hasher.update(text.as_bytes());
-    }
+    ]);
     if let Some(packages) = &packages {
         hasher.update(packages.folder.as_os_str().as_encoded_bytes());
         hasher.update(&packages.installed.to_le_bytes());

@@ -51,11 +51,8 @@ pub(crate) fn install(
     store: &Store,
     progress: &dyn Progress,
 ) -> Result<Packages, BuildError> {
-    let mut hasher = blake3::Hasher::new();
-    for part in [&tools.key, requirements.name, &requirements.text, PURE] {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part.as_bytes());
-    }
+    let texts = [&tools.key, requirements.name, &requirements.text, PURE];
+    let mut hasher = crate::files::hasher_of(&texts);
     // What uv looks at beside its arguments.
     for name in ["uv.toml", "pyproject.toml"] {
         let bytes = fs::read(project.folder.join(name)).unwrap_or_default();
