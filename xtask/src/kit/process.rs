@@ -2,12 +2,13 @@
 //! the bench starts it kills itself, and nothing else.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use socket2::{Domain, Socket, Type};
 
 use crate::shell::target_folder;
 
@@ -30,9 +31,19 @@ pub(crate) fn dies_with_us(binary: &Path, signal: &str) -> Command {
     command
 }
 
-/// One that was free a moment ago: all servers are told theirs in the same way.
+/// One that nobody else has, for as long as we run: all servers are told theirs in the same way.
+///
+/// A socket is bound to it and never listens. That keeps the kernel from giving the port to anyone who asks for any,
+/// so that two servers which start at once get two. A server that is told the port gets it, since servers bind with
+/// `SO_REUSEADDR`.
 pub(crate) fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+    static TAKEN: Mutex<Vec<Socket>> = Mutex::new(Vec::new());
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    let address = socket.local_addr()?.as_socket();
+    TAKEN.lock().expect("nobody panics with it").push(socket);
+    address.context("it is bound to an address of IPv4")
 }
 
 /// Where the bench keeps what it writes.
@@ -59,7 +70,22 @@ pub(crate) fn bytes_in(text: &str, name: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{TcpListener, TcpStream};
+
     use super::*;
+
+    #[test]
+    fn an_address_is_given_to_one_server_alone() {
+        let address = free_address().unwrap();
+        let plain = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let taken = plain.bind(&address.into()).unwrap_err();
+        assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
+        // Nobody listens before the server does.
+        assert!(TcpStream::connect(address).is_err());
+        let server = TcpListener::bind(address).unwrap();
+        assert!(TcpStream::connect(address).is_ok());
+        assert_eq!(server.accept().unwrap().0.local_addr().unwrap(), address);
+    }
 
     #[test]
     fn a_line_of_the_status_is_in_bytes() {
