@@ -28,7 +28,7 @@ const KEPT_PER_CORE: usize = 16;
 /// One part in so many of the server's memory is for slots that are kept.
 const KEPT_SHARE: usize = 16;
 
-/// What one kept slot may hold, in bytes: memory and stack.
+/// What one kept slot may hold in any case, in bytes: memory and stack.
 const KEPT: usize = slots::KEPT + WASM_STACK;
 
 /// Where instances live. Its `Display` is for the log at start.
@@ -63,7 +63,8 @@ pub(crate) struct Engines {
     /// There is little address space.
     is_cramped: bool,
     allocator: Allocator,
-    most_kept: usize,
+    /// What kept slots may hold, in bytes.
+    kept_memory: usize,
 }
 
 impl Engines {
@@ -89,7 +90,9 @@ impl Engines {
         let most_kept = (cores * KEPT_PER_CORE)
             .min(config.instances as usize)
             .min(memory / KEPT_SHARE / KEPT);
-        let stock = Stock::new(most_kept, cores, config.reset);
+        let beyond = (most_kept * (slots::MOST_KEPT - slots::KEPT))
+            .min(memory / KEPT_SHARE - most_kept * KEPT);
+        let stock = Stock::new(most_kept, beyond, cores, config.reset);
         Self {
             allocator: Allocator::Slots {
                 kept: most_kept,
@@ -97,7 +100,7 @@ impl Engines {
             },
             stock: Some(stock),
             is_cramped: false,
-            most_kept,
+            kept_memory: most_kept * KEPT + beyond,
         }
     }
 
@@ -106,7 +109,7 @@ impl Engines {
             stock: None,
             is_cramped,
             allocator: Allocator::OnDemand(why),
-            most_kept: 0,
+            kept_memory: 0,
         }
     }
 
@@ -145,7 +148,7 @@ impl Engines {
 
     /// What kept slots may hold, in bytes.
     pub(crate) fn kept_memory(&self) -> usize {
-        self.most_kept * KEPT
+        self.kept_memory
     }
 }
 

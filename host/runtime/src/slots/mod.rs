@@ -12,9 +12,11 @@
 //! | `pagemap.rs` | which pages hold something |
 //! | `image.rs` | what a memory holds at first |
 //! | `shelf.rs` | what is kept for the next request |
+//! | `room.rs` | how much all of them may keep |
 
 mod image;
 mod pagemap;
+mod room;
 mod shelf;
 mod space;
 
@@ -27,6 +29,7 @@ use wasmtime::{LinearMemory, MemoryCreator, MemoryType, StackCreator, StackMemor
 
 pub(crate) use self::image::{Image, Segment};
 use self::pagemap::Pagemap;
+use self::room::{Room, Taken};
 use self::shelf::Shelf;
 use self::space::Space;
 use crate::config::ResetChoice;
@@ -34,6 +37,10 @@ use crate::config::ResetChoice;
 /// What a slot keeps of a memory for the next one, in bytes: as much as is written over between two
 /// requests rather than given back to the system.
 pub(crate) const KEPT: usize = 2 << 20;
+
+/// As much it keeps where the stock has room for more. An interpreter writes to many places of a large
+/// memory for each request, and getting a page anew costs more than writing it over.
+pub(crate) const MOST_KEPT: usize = 8 << 20;
 
 /// Up to so many bytes are written over without a look at them. Where there are more, those that nobody has
 /// changed since the last time are told from the others: one request that touches much would otherwise
@@ -80,11 +87,14 @@ struct Shared {
     stacks: Shelf<Space>,
     /// None where every page must be taken for written.
     pagemap: Option<Pagemap>,
+    /// For what slots keep beyond [`KEPT`].
+    room: Room,
 }
 
 impl Stock {
-    /// So many memories and stacks are kept at most, by so many threads.
-    pub(crate) fn new(most: usize, threads: usize, choice: ResetChoice) -> Self {
+    /// So many memories and stacks are kept at most, by so many threads. All memories together keep `beyond` bytes
+    /// more than [`KEPT`] each.
+    pub(crate) fn new(most: usize, beyond: usize, threads: usize, choice: ResetChoice) -> Self {
         let pagemap = match choice {
             ResetChoice::Auto => Pagemap::open()
                 .inspect_err(|error| tracing::debug!("no PAGEMAP_SCAN: {error}"))
@@ -95,6 +105,7 @@ impl Stock {
             memories: Shelf::new(most, threads),
             stacks: Shelf::new(most, threads),
             pagemap,
+            room: Room::new(beyond),
         }))
     }
 
@@ -143,6 +154,8 @@ struct Slot {
     open: usize,
     /// What is mapped into it. The rest is zeros.
     image: Option<Arc<Image>>,
+    /// For what it keeps beyond [`KEPT`] while nobody uses it.
+    beyond: Option<Taken>,
 }
 
 impl Slot {
@@ -152,6 +165,7 @@ impl Slot {
             space: Space::reserve(size, guard)?,
             open: 0,
             image: None,
+            beyond: None,
         })
     }
 
@@ -250,9 +264,14 @@ impl Shared {
             Some(pagemap) => {
                 let start = slot.space.start().as_ptr() as usize;
                 let mut seen = 0;
+                // Up to where there are `KEPT` bytes.
+                let mut near = minimum;
                 let mut unchanged = Vec::new();
-                let told = pagemap.scan(start..start + minimum, KEPT, |region| {
+                let told = pagemap.scan(start..start + minimum, MOST_KEPT, |region| {
                     let region = region.start - start..region.end - start;
+                    if seen <= KEPT {
+                        near = region.end - (seen + region.len()).saturating_sub(KEPT);
+                    }
                     seen += region.len();
                     #[expect(unsafe_code, reason = "what a guest has written must go")]
                     // SAFETY: the region is within `minimum`, so it is open, and the instance that used
@@ -270,8 +289,15 @@ impl Shared {
                     for part in unchanged {
                         slot.space.give_back(part)?;
                     }
+                    seen -= idle;
                 }
-                told - start
+                match self.room.take(seen.saturating_sub(KEPT)) {
+                    Some(taken) => {
+                        slot.beyond = Some(taken);
+                        told - start
+                    }
+                    None => near,
+                }
             }
             // All of the image would have to be copied; mapping it again where it is used costs less.
             None if slot.image.is_some() => 0,
@@ -335,6 +361,8 @@ unsafe impl MemoryCreator for Slots {
             Some(slot) => slot,
             None => Slot::new(size, guard).map_err(no_room)?,
         };
+        // It is the instance's from now on, which has paid for all of its memory.
+        slot.beyond = None;
         slot.furnish(minimum, image).map_err(no_room)?;
         Ok(Box::new(Memory {
             stock: Arc::clone(&self.stock),

@@ -64,12 +64,12 @@ fn beginning_with(stock: &Stock, image: Image) -> Slots {
     slots
 }
 
-const BOTH: [ResetChoice; 2] = [ResetChoice::Auto, ResetChoice::Overwrite];
-
 #[test]
 fn each_memory_is_as_new_however_much_the_last_one_wrote() {
-    for choice in BOTH {
-        let stock = Stock::new(4, 1, choice);
+    // With room for a part of what is written, and with none.
+    let (auto, overwrite) = (ResetChoice::Auto, ResetChoice::Overwrite);
+    for (choice, beyond) in [(auto, 5 << 20), (auto, 0), (overwrite, 0)] {
+        let stock = Stock::new(4, beyond, 1, choice);
         let (image, furnished) = image();
         let (plain, imaged) = (stock.slots(), beginning_with(&stock, image));
         for spread in [1, 4096, 5000, 100_000, 1_000_000] {
@@ -87,7 +87,7 @@ fn each_memory_is_as_new_however_much_the_last_one_wrote() {
 
 #[test]
 fn what_is_kept_is_bounded_and_used_again() {
-    let stock = Stock::new(2, 1, ResetChoice::Auto);
+    let stock = Stock::new(2, 0, 1, ResetChoice::Auto);
     let slots = stock.slots();
     let three: Vec<_> = (0..3).map(|_| memory(&slots, 1)).collect();
     assert_eq!(stock.kept(), 0);
@@ -99,9 +99,49 @@ fn what_is_kept_is_bounded_and_used_again() {
     assert_eq!(stock.kept(), 2);
 }
 
+/// How much a slot holds when the next one gets it, whose last one has written to all of 4 MiB.
+fn kept_of(slots: &Slots) -> usize {
+    let mut last = memory(slots, 64);
+    bytes(&mut *last).fill(1);
+    drop(last);
+    let next = memory(slots, 64);
+    let start = next.as_ptr() as usize;
+    let pagemap = Pagemap::open().unwrap();
+    let mut held = 0;
+    let all = start..start + 64 * PAGE;
+    pagemap
+        .scan(all, usize::MAX, |region| held += region.len())
+        .unwrap();
+    held
+}
+
+#[test]
+fn a_slot_keeps_more_where_there_is_room_and_gives_it_back() {
+    let kept = |beyond| kept_of(&Stock::new(4, beyond, 1, ResetChoice::Auto).slots());
+    assert_eq!(kept(0), KEPT);
+    assert_eq!(kept(1 << 20), KEPT);
+    assert_eq!(kept(2 << 20), 64 * PAGE);
+
+    let stock = Stock::new(4, 2 << 20, 1, ResetChoice::Auto);
+    let slots = stock.slots();
+    for _ in 0..5 {
+        assert_eq!(kept_of(&slots), 64 * PAGE);
+    }
+    // What one keeps while nobody uses it, no other can.
+    let (mut one, mut other) = (memory(&slots, 64), memory(&slots, 64));
+    bytes(&mut *one).fill(1);
+    bytes(&mut *other).fill(1);
+    drop(one);
+    assert!(stock.0.room.take(1).is_none());
+    drop(other);
+    let both = [memory(&slots, 64), memory(&slots, 64)];
+    assert!(stock.0.room.take(2 << 20).is_some());
+    drop(both);
+}
+
 #[test]
 fn a_memory_does_not_grow_beyond_its_slot() {
-    let slots = Stock::new(1, 1, ResetChoice::Auto).slots();
+    let slots = Stock::new(1, 0, 1, ResetChoice::Auto).slots();
     let mut memory = memory(&slots, 1);
     assert!(memory.grow_to(SIZE + PAGE).is_err());
     assert_eq!(memory.byte_size(), PAGE);
@@ -109,7 +149,7 @@ fn a_memory_does_not_grow_beyond_its_slot() {
 
 #[test]
 fn a_stack_is_within_its_guard() {
-    let slots = Stock::new(1, 1, ResetChoice::Auto).slots();
+    let slots = Stock::new(1, 0, 1, ResetChoice::Auto).slots();
     let stack = slots.new_stack(100_000, false).unwrap();
     let range = stack.range();
     assert!(range.len() >= 100_000 && range.len().is_multiple_of(4096));
@@ -146,7 +186,7 @@ fn a_page_that_is_swapped_out_is_not_missed() {
     run("swapon", &dir);
     let _swap = Swap(dir);
 
-    let stock = Stock::new(4, 1, ResetChoice::Auto);
+    let stock = Stock::new(4, 0, 1, ResetChoice::Auto);
     assert_eq!(stock.reset(), Reset::Scan);
     let (image, furnished) = image();
     let zeros = vec![0; 16 * PAGE];
@@ -186,7 +226,7 @@ fn a_page_that_the_kernel_moves_is_not_missed() {
         }
     }
     let stop = AtomicBool::new(false);
-    let stock = Stock::new(4, 2, ResetChoice::Auto);
+    let stock = Stock::new(4, 0, 2, ResetChoice::Auto);
     assert_eq!(stock.reset(), Reset::Scan);
     let (image, furnished) = image();
     let (plain, imaged) = (stock.slots(), beginning_with(&stock, image));
