@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use wasm_gw_tests::{conformance_guest, python_component};
+use wasm_gw_tests::{conformance_guest, plain_python_component, python_component};
 
 /// One language: a column of the table whose rows are the cases.
 pub(crate) struct Column {
@@ -21,16 +21,26 @@ pub(crate) struct Column {
 type Build = fn(&str) -> Result<Vec<u8>, String>;
 
 /// A new language gets its `build` here; see README.md.
-pub(crate) const COLUMNS: [Column; 5] = [
+pub(crate) const COLUMNS: [Column; 7] = [
     Column {
         language: "rust",
         source: "app.rs",
         build: Some(rust),
     },
     Column {
+        language: "rust-optimized",
+        source: "app.rs",
+        build: Some(optimized_rust),
+    },
+    Column {
         language: "python",
         source: "app.py",
         build: Some(python),
+    },
+    Column {
+        language: "python-plain",
+        source: "app.py",
+        build: Some(plain_python),
     },
     Column {
         language: "javascript",
@@ -120,9 +130,19 @@ fn rust(case: &str) -> Result<Vec<u8>, String> {
     Ok(conformance_guest(case))
 }
 
+/// What `wasm-gw optimize` makes of it.
+fn optimized_rust(case: &str) -> Result<Vec<u8>, String> {
+    wasm_gw_optimize::optimize(&rust(case)?).map_err(|error| error.to_string())
+}
+
 /// One component for all cases: `$CASE`, which the runner sets, says which of them it is.
 fn python(_case: &str) -> Result<Vec<u8>, String> {
     python_component("tests/conformance", "python.every_case:app")
+}
+
+/// As the language's own tool makes it.
+fn plain_python(_case: &str) -> Result<Vec<u8>, String> {
+    plain_python_component("tests/conformance", "python.every_case:app")
 }
 
 /// Entries of the Rust package that belong to no case.

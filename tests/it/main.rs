@@ -94,6 +94,7 @@ mod middleware_examples;
 mod mounts;
 #[cfg(target_os = "linux")]
 mod nginx;
+mod optimize;
 mod packed;
 mod proxy;
 mod proxy_protocol;

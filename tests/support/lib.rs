@@ -27,7 +27,7 @@ pub mod visitor;
 
 pub use client::{Client, Response};
 pub use guests::{conformance_guest, guest};
-pub use python::python_component;
+pub use python::{plain_python_component, python_component};
 pub use server::{TestApp, TestServer};
 pub use vars::Vars;
 pub use visitor::Visitor;

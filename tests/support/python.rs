@@ -14,18 +14,34 @@ use wasm_gw_build::{Silent, Store};
 ///
 /// What whoever builds it would be told.
 pub fn python_component(folder: &str, target: &str) -> Result<Vec<u8>, String> {
+    component(folder, target, true)
+}
+
+/// The same without the step that makes one module of it.
+///
+/// # Errors
+///
+/// What whoever builds it would be told.
+pub fn plain_python_component(folder: &str, target: &str) -> Result<Vec<u8>, String> {
+    component(folder, target, false)
+}
+
+fn component(folder: &str, target: &str, optimize: bool) -> Result<Vec<u8>, String> {
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     let one = made.get_or_insert_default();
-    let one = Arc::clone(one.entry(format!("{folder} {target}")).or_default());
+    let one = Arc::clone(
+        one.entry(format!("{folder} {target} {optimize}"))
+            .or_default(),
+    );
     drop(made);
-    one.get_or_init(|| make(folder, target)).clone()
+    one.get_or_init(|| make(folder, target, optimize)).clone()
 }
 
 type Made = Arc<OnceLock<Result<Vec<u8>, String>>>;
 
 static MADE: Mutex<Option<HashMap<String, Made>>> = Mutex::new(None);
 
-fn make(folder: &str, target: &str) -> Result<Vec<u8>, String> {
+fn make(folder: &str, target: &str, optimize: bool) -> Result<Vec<u8>, String> {
     let project = Project {
         folder: Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("..")
@@ -36,6 +52,7 @@ fn make(folder: &str, target: &str) -> Result<Vec<u8>, String> {
         env: Vec::new(),
         refresh: false,
         python: None,
+        optimize,
     };
     // That of the command, whose tests need the same tools.
     let store = Store::new(Path::new(env!("GUESTS")).join("cli-cache/wasm-gw/build"));

@@ -12,11 +12,13 @@
 //! | `files.rs` | the archive of files in a component |
 //! | `store.rs` | what is kept for the next build |
 //! | `tool.rs` | runs a program |
+//! | `put.rs` | puts a file in its place |
 //! | `progress.rs`, `error.rs` | what whoever builds is told |
 
 mod error;
 mod files;
 mod progress;
+mod put;
 pub mod python;
 mod store;
 mod tool;
@@ -24,5 +26,6 @@ mod tree;
 
 pub use self::error::BuildError;
 pub use self::progress::{Progress, Silent};
+pub use self::put::put;
 pub use self::store::Store;
 pub use self::tree::{MOST_BYTES, MOST_FILES};

@@ -17,8 +17,6 @@ mod stdlib;
 mod target;
 
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 pub use self::target::{Target, TargetError};
@@ -29,6 +27,7 @@ use self::packages::Packages;
 use crate::error::BuildError;
 use crate::files::{self, Archive};
 use crate::progress::Progress;
+use crate::put::put;
 use crate::store::Store;
 use crate::tree;
 
@@ -50,6 +49,8 @@ pub struct Project {
     pub refresh: bool,
     /// The interpreter that runs the tools; `None` looks for one.
     pub python: Option<PathBuf>,
+    /// Whether its modules become one, so that instances are made faster.
+    pub optimize: bool,
 }
 
 /// What came of a build.
@@ -102,6 +103,7 @@ pub fn build(
         &project.target.to_string(),
         &componentize::environment(project),
         &stdlib::name(&tools),
+        if project.optimize { "optimized" } else { "" },
     ]);
     if let Some(packages) = &packages {
         hasher.update(packages.folder.as_os_str().as_encoded_bytes());
@@ -118,6 +120,9 @@ pub fn build(
         let hint = |said: &str| hint(said, project, packages.as_ref());
         let target = &project.target;
         let printed = componentize::run(&tools, work.path(), &folders, target, hint, &component)?;
+        if project.optimize {
+            optimize(&component, progress)?;
+        }
         let mut archive = Archive::new();
         archive.add(Path::new(componentize::PROJECT_AT), &files)?;
         if let Some(packages) = &packages {
@@ -129,12 +134,15 @@ pub fn build(
         let path = kept.join(PRINTED);
         fs::write(&path, printed).map_err(|error| BuildError::write(&path, error))
     })?;
-    let bytes = put(&kept.join(COMPONENT), output)?;
+    let kept_component = kept.join(COMPONENT);
+    let bytes =
+        fs::read(&kept_component).map_err(|error| BuildError::read(&kept_component, error))?;
+    put(&bytes, output).map_err(|error| BuildError::write(output, error))?;
     let printed = fs::read_to_string(kept.join(PRINTED)).unwrap_or_default();
     store.keep("component-", KEPT);
     progress.end(&format!(
         "{:.1} MiB{}",
-        bytes as f64 / f64::from(1 << 20),
+        bytes.len() as f64 / f64::from(1 << 20),
         if was_there {
             ", nothing has changed"
         } else {
@@ -145,13 +153,28 @@ pub fn build(
 }
 
 /// Changes when components are made in another way.
-const FORMAT: &str = concat!("1 ", env!("CARGO_PKG_VERSION"));
+const FORMAT: &str = concat!("2 ", env!("CARGO_PKG_VERSION"));
 
 /// So many components are kept, those that were used last.
 const KEPT: usize = 8;
 
 const COMPONENT: &str = "app.wasm";
 const PRINTED: &str = "printed.txt";
+
+/// Makes one module of the interpreter, its libraries and the shim.
+fn optimize(component: &Path, progress: &dyn Progress) -> Result<(), BuildError> {
+    let bytes = fs::read(component).map_err(|error| BuildError::read(component, error))?;
+    match wasm_gw_optimize::optimize(&bytes) {
+        Ok(bytes) => {
+            fs::write(component, bytes).map_err(|error| BuildError::write(component, error))
+        }
+        // It runs as it is.
+        Err(why) => {
+            progress.note(&format!("the component is not optimized: {why}"));
+            Ok(())
+        }
+    }
+}
 
 /// What may be behind a failed import.
 fn hint(said: &str, project: &Project, packages: Option<&Packages>) -> String {
@@ -188,23 +211,4 @@ fn hint(said: &str, project: &Project, packages: Option<&Packages>) -> String {
             " ({missing} is not among the packages that were installed, nor in the project's folder)"
         ),
     }
-}
-
-/// Puts a file in the place of another, whole, and returns its length.
-fn put(from: &Path, to: &Path) -> Result<u64, BuildError> {
-    let read = |error| BuildError::read(from, error);
-    let write = |error| BuildError::write(to, error);
-    let folder = match to.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let component = fs::read(from).map_err(read)?;
-    // As the user's mask has it, like any file.
-    let mut new = tempfile::Builder::new()
-        .permissions(PermissionsExt::from_mode(0o666))
-        .tempfile_in(folder)
-        .map_err(write)?;
-    new.write_all(&component).map_err(write)?;
-    new.persist(to).map_err(|error| write(error.error))?;
-    Ok(component.len() as u64)
 }

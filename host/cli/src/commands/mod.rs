@@ -4,6 +4,7 @@ pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod man;
+pub(crate) mod optimize;
 pub(crate) mod schema;
 pub(crate) mod serve;
 
@@ -17,6 +18,7 @@ pub(crate) enum Command {
     Serve(Box<serve::Args>),
     Build(build::Args),
     Check(check::Args),
+    Optimize(optimize::Args),
     Schema(schema::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -28,6 +30,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(*args)?,
         Command::Build(args) => build::run(args)?,
         Command::Check(args) => return check::run(args),
+        Command::Optimize(args) => optimize::run(&args)?,
         Command::Schema(args) => schema::run(&args)?,
         Command::Completions(args) => completions::run(&args)?,
         Command::Man(args) => man::run(&args)?,

@@ -91,6 +91,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
                 env: pairs(&options.env),
                 refresh: args.refresh,
                 python: options.python.clone(),
+                optimize: !options.no_optimize,
             };
             python::build(&project, &output, &store, &*watched)?
         }

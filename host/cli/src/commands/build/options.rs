@@ -51,6 +51,10 @@ pub(crate) struct BuildOptions {
     #[schemars(with = "std::collections::BTreeMap<String, String>")]
     pub(crate) env: Vec<Pair>,
 
+    /// Leave the modules of the component as the language's tool makes them: an instance takes longer to make
+    #[arg(long)]
+    pub(crate) no_optimize: bool,
+
     /// The Python that runs the tools [default: python3]
     #[arg(long, value_name = "FILE")]
     pub(crate) python: Option<PathBuf>,
@@ -69,6 +73,7 @@ impl BuildOptions {
             requirements: self.requirements.or(file.requirements),
             exclude: list(self.exclude, file.exclude),
             env: list(self.env, file.env),
+            no_optimize: self.no_optimize || file.no_optimize,
             python: self.python.or(file.python),
         }
     }

@@ -1,0 +1,201 @@
+//! Which export is behind an import.
+
+use std::collections::HashMap;
+
+use wasmparser::{ExternalKind, Import};
+
+use crate::bridge::{self, Bridge};
+use crate::error::{Unknown, unknown};
+use crate::module::{Kind, Module};
+use crate::parts::{Function, Instance, Parts};
+
+/// What something is in truth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Source {
+    /// An item that this instance's module has itself; its index counts those that are imported, too.
+    Own { instance: usize, index: u32 },
+    /// A function of the host, by its index among the canonical definitions.
+    Canon(usize),
+}
+
+/// How the modules of a component hang together.
+pub(crate) struct Links<'p, 'a> {
+    parts: &'p Parts<'a>,
+    modules: Vec<Module<'a>>,
+    bridges: HashMap<usize, Bridge<'a>>,
+    /// The instances that become one, in their order.
+    pub(crate) members: Vec<Member<'a>>,
+    /// What is called when all of them are there.
+    pub(crate) starts: Vec<Source>,
+}
+
+/// An instance whose module becomes a part of the one module.
+pub(crate) struct Member<'a> {
+    pub(crate) instance: usize,
+    pub(crate) module: usize,
+    arguments: HashMap<&'a str, usize>,
+}
+
+/// A longer way from an import to what is behind it is a circle.
+const FARTHEST: usize = 100;
+
+impl<'p, 'a> Links<'p, 'a> {
+    pub(crate) fn of(parts: &'p Parts<'a>) -> Result<Self, Unknown> {
+        let modules = parts.modules.iter().map(|bytes| Module::of(bytes));
+        let mut links = Self {
+            parts,
+            modules: modules.collect::<Result<_, _>>()?,
+            bridges: HashMap::new(),
+            members: Vec::new(),
+            starts: Vec::new(),
+        };
+        links.bridges = bridge::find(parts, &links.modules, |instance, name| {
+            links.behind(Kind::Table, instance, name)
+        })?;
+        let crossed: Vec<usize> = (links.bridges.iter())
+            .flat_map(|(&caller, bridge)| [caller, bridge.filler])
+            .collect();
+        let mut seen = vec![false; links.modules.len()];
+        for (number, instance) in parts.instances.iter().enumerate() {
+            let Instance::Module { module, arguments } = instance else {
+                continue;
+            };
+            if std::mem::replace(&mut seen[*module], true) {
+                return Err(unknown("it makes two instances of one core module"));
+            }
+            if !crossed.contains(&number) {
+                links.members.push(Member {
+                    instance: number,
+                    module: *module,
+                    arguments: arguments.iter().copied().collect(),
+                });
+            }
+        }
+        if links.members.is_empty() {
+            return Err(unknown("it has no core module at its outermost level"));
+        }
+        links.find_starts()?;
+        Ok(links)
+    }
+
+    pub(crate) fn module(&self, member: &Member<'_>) -> &Module<'a> {
+        &self.modules[member.module]
+    }
+
+    /// The module of an instance that is a module's.
+    pub(crate) fn module_of(&self, instance: usize) -> Result<&Module<'a>, Unknown> {
+        match self.parts.instances[instance] {
+            Instance::Module { module, .. } => Ok(&self.modules[module]),
+            Instance::Items(_) => Err(unknown("an index leads nowhere")),
+        }
+    }
+
+    /// What a member imports.
+    pub(crate) fn import(
+        &self,
+        member: &Member<'a>,
+        import: &Import<'a>,
+    ) -> Result<Source, Unknown> {
+        let instance = member.arguments.get(import.module);
+        let instance = *instance.ok_or_else(|| unknown("an import leads nowhere"))?;
+        self.behind(Kind::of(import.ty), instance, import.name)
+    }
+
+    /// What is behind a core function of the component.
+    pub(crate) fn function(&self, index: u32) -> Result<Source, Unknown> {
+        match self.parts.function(index)? {
+            Function::Export(export) => self.behind(Kind::Function, export.instance, export.name),
+            Function::Canon(canon) => Ok(Source::Canon(canon)),
+        }
+    }
+
+    /// What is behind a memory of the component.
+    pub(crate) fn memory(&self, index: u32) -> Result<Source, Unknown> {
+        let export = self.parts.item(ExternalKind::Memory, index)?;
+        self.behind(Kind::Memory, export.instance, export.name)
+    }
+
+    /// What an instance exports by a name.
+    fn behind(&self, kind: Kind, instance: usize, name: &'a str) -> Result<Source, Unknown> {
+        let (mut instance, mut name) = (instance, name);
+        for _ in 0..FARTHEST {
+            (instance, name) = match &self.parts.instances[instance] {
+                Instance::Items(items) => {
+                    let item = (items.iter())
+                        .find(|item| item.name == name && item.kind == kind.external())
+                        .ok_or_else(|| unknown("an import leads nowhere"))?;
+                    let export = match kind {
+                        Kind::Function => match self.parts.function(item.index)? {
+                            Function::Export(export) => export,
+                            Function::Canon(canon) => return Ok(Source::Canon(canon)),
+                        },
+                        _ => self.parts.item(item.kind, item.index)?,
+                    };
+                    (export.instance, export.name)
+                }
+                Instance::Module { module, arguments } => {
+                    let bridge = self.bridges.get(&instance);
+                    let (arguments, from) = match bridge.filter(|_| kind == Kind::Function) {
+                        Some(bridge) => {
+                            let behind = bridge.behind.get(name).copied();
+                            let behind = behind.ok_or_else(|| unknown("a table has a gap"))?;
+                            match &self.parts.instances[bridge.filler] {
+                                Instance::Module { arguments, .. } => (arguments, behind),
+                                Instance::Items(_) => {
+                                    return Err(unknown("an import leads nowhere"));
+                                }
+                            }
+                        }
+                        None => {
+                            let module = &self.modules[*module];
+                            let (_, index) = *(module.exports.get(name))
+                                .ok_or_else(|| unknown("an import leads nowhere"))?;
+                            // What is imported and exported again.
+                            match module.imported(kind).nth(index as usize) {
+                                Some(import) => (arguments, (import.module, import.name)),
+                                None => return Ok(Source::Own { instance, index }),
+                            }
+                        }
+                    };
+                    let argument = arguments.iter().find(|(module, _)| *module == from.0);
+                    let argument = argument.ok_or_else(|| unknown("an import leads nowhere"))?;
+                    (argument.1, from.1)
+                }
+            };
+        }
+        Err(unknown("its imports go round in a circle"))
+    }
+
+    /// Functions that start a module are called when all are linked, and not one by one.
+    fn find_starts(&mut self) -> Result<(), Unknown> {
+        let mut starts = Vec::new();
+        for member in &self.members {
+            let module = self.module(member);
+            if !starts.is_empty() && module.initializes() {
+                return Err(unknown(
+                    "a module of it starts before another one has put its data into memory",
+                ));
+            }
+            if let Some(index) = module.start {
+                starts.push(match module.imported(Kind::Function).nth(index as usize) {
+                    Some(import) => self.import(member, import)?,
+                    None => Source::Own {
+                        instance: member.instance,
+                        index,
+                    },
+                });
+            }
+        }
+        for bridge in self.bridges.values() {
+            if let Some((module, name)) = bridge.start
+                && let Instance::Module { arguments, .. } = &self.parts.instances[bridge.filler]
+            {
+                let argument = arguments.iter().find(|(from, _)| *from == module);
+                let argument = argument.ok_or_else(|| unknown("an import leads nowhere"))?;
+                starts.push(self.behind(Kind::Function, argument.1, name)?);
+            }
+        }
+        self.starts = starts;
+        Ok(())
+    }
+}
