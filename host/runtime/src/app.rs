@@ -29,6 +29,7 @@ use crate::instance::{self, RequestParts, State};
 use crate::limits::InstanceLimits;
 use crate::memory::{AppMemory, Hold, Memory, Purse};
 use crate::metrics::{Gauges, Metrics};
+use crate::observer::Observer;
 use crate::output::{Output, ResponseBody};
 use crate::packed::{Packed, PackedError};
 use crate::parked::{Instance, Lot, Parked};
@@ -509,6 +510,7 @@ impl App {
                         log: &log,
                         grants: &app.grants,
                         random_bytes: app.limits.random_bytes,
+                        clocks: asked.observer.as_ref().and_then(Observer::clocks),
                     })
                 };
                 let wasi = match wasi() {

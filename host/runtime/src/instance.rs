@@ -307,6 +307,7 @@ impl WasiView for State {
                 log: &self.log,
                 grants: &self.grants,
                 random_bytes: self.limits.random_bytes,
+                clocks: self.observer.as_ref().and_then(Observer::clocks),
             }),
             table: &mut self.table,
         }
@@ -321,6 +322,7 @@ impl State {
             log: &self.log,
             grants: &self.grants,
             random_bytes: self.limits.random_bytes,
+            clocks: self.observer.as_ref().and_then(Observer::clocks),
         });
         AllFiles {
             others: Files {

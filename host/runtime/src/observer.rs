@@ -9,6 +9,7 @@ use wasm_gw_protocol::lint::Event;
 
 use crate::clock::Expired;
 use crate::error::Failure;
+use crate::testing::Clocks;
 
 /// So many things are remembered of one request, and so much text of heads, in bytes. A guest decides how much
 /// there is.
@@ -19,6 +20,7 @@ const MOST_TEXT: usize = 8 << 20;
 #[derive(Clone)]
 pub(crate) struct Observer {
     seen: Arc<Mutex<Observed>>,
+    clocks: Option<Clocks>,
     /// Gone when the last clone is.
     _alive: mpsc::Sender<Infallible>,
 }
@@ -39,12 +41,13 @@ pub(crate) struct Watch {
     alive: mpsc::Receiver<Infallible>,
 }
 
-/// Somebody who watches a request, and what is to be put into it.
-pub(crate) fn watch() -> (Watch, Observer) {
+/// Somebody who watches a request, and what is to be put into it. Who watches may set the guest's clocks.
+pub(crate) fn watch(clocks: Option<Clocks>) -> (Watch, Observer) {
     let (sender, alive) = mpsc::channel(1);
     let seen = Arc::<Mutex<Observed>>::default();
     let observer = Observer {
         seen: Arc::clone(&seen),
+        clocks,
         _alive: sender,
     };
     (Watch { seen, alive }, observer)
@@ -59,6 +62,11 @@ impl Watch {
 }
 
 impl Observer {
+    /// Those of the guest, if they are not the machine's.
+    pub(crate) fn clocks(&self) -> Option<Clocks> {
+        self.clocks
+    }
+
     /// Remembers what happened. Plain blocks one after the other are one. How it ended is always remembered.
     pub(crate) fn note(&self, event: Event) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);

@@ -15,6 +15,8 @@
 //! # }
 //! ```
 
+use std::time::{Duration, SystemTime};
+
 use bytes::Bytes;
 use http::header::HOST;
 use http::{HeaderValue, Method, Request, Response};
@@ -54,7 +56,30 @@ impl Called {
 ///
 /// A request without Host gets `localhost`. It needs a tokio runtime, as every app.
 pub async fn call(app: &App, request: Request<impl Into<Bytes>>) -> Called {
-    let (watch, observer) = observer::watch();
+    call_with(app, request, None).await
+}
+
+/// What a guest's clocks show, if that is not the time of this machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Clocks {
+    /// What the wall clock shows when the guest first asks for anything of WASI.
+    pub begin: SystemTime,
+    /// By so much each reading, of the wall clock and of the monotonic one, is later than time alone would have it.
+    pub step: Duration,
+}
+
+/// The same with other clocks: two calls at different times tell what of an answer depends on them. An instance that
+/// has served before ([`Isolation::App`](crate::Isolation)) keeps those that it has.
+pub async fn call_at(app: &App, request: Request<impl Into<Bytes>>, clocks: Clocks) -> Called {
+    call_with(app, request, Some(clocks)).await
+}
+
+async fn call_with(
+    app: &App,
+    request: Request<impl Into<Bytes>>,
+    clocks: Option<Clocks>,
+) -> Called {
+    let (watch, observer) = observer::watch(clocks);
     let is_head = request.method() == Method::HEAD;
     let mut request = request.map(|body| Full::new(body.into()));
     if !request.headers().contains_key(HOST) && request.uri().authority().is_none() {
