@@ -50,6 +50,7 @@ fn make(folder: &str, target: &str, optimize: bool) -> Result<Vec<u8>, String> {
         requirements: None,
         exclude: Vec::new(),
         env: Vec::new(),
+        warm: Vec::new(),
         refresh: false,
         python: None,
         optimize,
@@ -57,6 +58,7 @@ fn make(folder: &str, target: &str, optimize: bool) -> Result<Vec<u8>, String> {
     // That of the command, whose tests need the same tools.
     let store = Store::new(Path::new(env!("GUESTS")).join("cli-cache/wasm-gw/build"));
     let file = tempfile::NamedTempFile::new().map_err(|error| error.to_string())?;
-    build(&project, file.path(), &store, &Silent).map_err(|error| error.to_string())?;
+    let made = build(&project, file.path(), &store, &Silent).map_err(|error| error.to_string())?;
+    made.write(file.path()).map_err(|error| error.to_string())?;
     fs::read(file.path()).map_err(|error| error.to_string())
 }

@@ -95,6 +95,20 @@ pub enum BuildError {
         /// Its own traceback, or a sentence.
         said: String,
     },
+    /// More is to be warmed than makes sense.
+    #[error(
+        "more than {} paths to warm: name one of each kind of page",
+        crate::python::MOST_WARM
+    )]
+    TooManyWarm,
+    /// A path that was to be warmed cannot be.
+    #[error("cannot warm {path}:\n{said}")]
+    Warm {
+        /// The path.
+        path: String,
+        /// The application's own traceback, or how it answered.
+        said: String,
+    },
 }
 
 impl BuildError {

@@ -13,14 +13,17 @@ SHIM is the folder above this package. LETTERBOX is an empty folder with one mod
     TARGET = "package.module:app"       # or ":create_app()", any expression in the module
     ENVIRONMENT = {"NAME": "value"}     # of the import alone: at run time there is that of the run
     APPLICATION = "/2"                  # APPLICATION as the interpreter sees it
+    WARM = [["/", [["PATH_INFO", "/"], ...]], ...]      # GET requests to answer: path, and environ
 
 The shim writes back to that folder:
 
-    output.txt      what was printed while the application was imported; empty, mostly
+    output.txt      what was printed while the application was imported and warmed; empty, mostly
     failure.txt     why there is no application: the traceback of the user's own frames, or a
                     sentence; then the command fails, and what it says is of no interest
+    warm-failure.txt    the same of a path of WARM, which is the first line
+    warmed.json     the first answer to each path of WARM, if there are any
 
-In both, a path `/N/...` is in the folder of the N-th `-p`, counted from 0. At run time the host shows the last two under the
+In these texts, a path `/N/...` is in the folder of the N-th `-p`, counted from 0. At run time the host shows the last two under the
 same names, and the standard library as `/python`.
 """
 
@@ -31,7 +34,7 @@ import sys
 # Before all that may be imported from the folders of the user, which are not for us to write to.
 sys.dont_write_bytecode = True
 
-from _wasm_gw import hashing, letterbox, network, output, sandbox, surroundings
+from _wasm_gw import hashing, letterbox, network, output, sandbox, surroundings, warm
 from _wasm_gw.preload import preload
 from _wasm_gw.server import Server
 from _wasm_gw.target import load
@@ -43,17 +46,19 @@ network.explain()
 hashing.complete()
 surroundings.be_somebody()
 surroundings.enter(letterbox.APPLICATION)
-with letterbox.open_output() as file, output.diverted_to(file):
-    application = load(letterbox.TARGET)
-    preload()
-network.open_for_instances()
 
 
 class App(Server):
     """What componentize-py looks for, by this name: the implementation of the interface `app`."""
 
-    application = staticmethod(application)
 
+with letterbox.open_output() as file:
+    with output.diverted_to(file):
+        App.application = staticmethod(load(letterbox.TARGET))
+    warm.up(App(), letterbox.WARM, file)
+    with output.diverted_to(file):
+        preload()
+network.open_for_instances()
 
 # What lies around now would be collected, and written to, in each instance again.
 gc.collect()

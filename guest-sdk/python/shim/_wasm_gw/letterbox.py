@@ -3,9 +3,10 @@
 A file, because the pipes to componentize-py take ten kilobytes and then fail the import.
 """
 
+import json
 import os
 
-from _wasm_gw_target import APPLICATION, ENVIRONMENT, TARGET
+from _wasm_gw_target import APPLICATION, ENVIRONMENT, TARGET, WARM
 import _wasm_gw_target
 
 FOLDER = os.path.dirname(_wasm_gw_target.__file__)
@@ -18,5 +19,19 @@ def open_output():
 
 def report_failure(text):
     """Says why there is no application."""
-    with open(os.path.join(FOLDER, "failure.txt"), "w", encoding="utf-8") as file:
+    _write("failure.txt", text)
+
+
+def report_warm_failure(path, text):
+    """Says why a path cannot be warmed."""
+    _write("warm-failure.txt", f"{path}\n{text}")
+
+
+def report_warmed(answers):
+    """The first answer to each path."""
+    _write("warmed.json", json.dumps(answers))
+
+
+def _write(name, text):
+    with open(os.path.join(FOLDER, name), "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)

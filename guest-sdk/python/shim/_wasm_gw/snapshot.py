@@ -10,6 +10,12 @@ import sys
 _renewed = False
 
 
+def forget():
+    """What was renewed for requests of the build is none of an instance's."""
+    global _renewed
+    _renewed = False
+
+
 def renew_once():
     """Before the first request of an instance."""
     global _renewed

@@ -40,6 +40,7 @@ impl Folders {
     pub(crate) fn new(
         folder: &Path,
         project: &Project,
+        warm: &str,
         packages: Option<PathBuf>,
     ) -> Result<Self, BuildError> {
         let folders = Self {
@@ -54,12 +55,17 @@ impl Folders {
         write_modules(&SHIM, &folders.shim)?;
         let module = folders.letterbox.join("_wasm_gw_target.py");
         let text = format!(
-            "TARGET = \"{}\"\nAPPLICATION = \"/{PROJECT_AT}\"\nENVIRONMENT = {}\n",
+            "TARGET = \"{}\"\nAPPLICATION = \"/{PROJECT_AT}\"\nENVIRONMENT = {}\nWARM = {warm}\n",
             project.target,
             environment(project)
         );
         fs::write(&module, text).map_err(|error| BuildError::write(&module, error))?;
         Ok(folders)
+    }
+
+    /// What was answered to the paths that were warmed.
+    pub(crate) fn warmed(&self) -> PathBuf {
+        self.letterbox.join("warmed.json")
     }
 
     /// A path in what the interpreter wrote, as people know it.
@@ -158,6 +164,13 @@ pub(crate) fn run(
         return Err(BuildError::Application {
             target: target.to_string(),
             hint: hint(&said),
+            said: folders.told(said.trim_end()),
+        });
+    }
+    if let Some(said) = read("warm-failure.txt") {
+        let (path, said) = said.split_once('\n').unwrap_or((&said, ""));
+        return Err(BuildError::Warm {
+            path: path.to_owned(),
             said: folders.told(said.trim_end()),
         });
     }

@@ -8,6 +8,7 @@
 //! | `packages.rs`, `pure.py` | which is installed for the interpreter inside |
 //! | `stdlib.rs`, `stdlib.py` | what the interpreter itself brings along |
 //! | `componentize.rs` | the run that makes the component |
+//! | `warm.rs` | the requests that it answers meanwhile |
 
 mod componentize;
 mod interpreter;
@@ -15,11 +16,13 @@ mod packages;
 mod requirements;
 mod stdlib;
 mod target;
+mod warm;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use self::target::{Target, TargetError};
+pub use self::warm::{LONGEST_WARM, MOST_WARM, MOST_WARMED_BODY, WarmPath, WarmPathError, Warmed};
 
 use self::componentize::Folders;
 use self::interpreter::Tools;
@@ -45,6 +48,8 @@ pub struct Project {
     /// Variables of the environment while the application is imported. What it makes of them is part of the
     /// component; at run time they are not there.
     pub env: Vec<(String, String)>,
+    /// What the application answers at the build, [`MOST_WARM`] at most. What it changes by that stays in the component.
+    pub warm: Vec<WarmPath>,
     /// Whether packages are looked for and installed anew, in their newest versions that are asked for.
     pub refresh: bool,
     /// The interpreter that runs the tools; `None` looks for one.
@@ -53,26 +58,47 @@ pub struct Project {
     pub optimize: bool,
 }
 
-/// What came of a build.
+/// A component that is made, and not yet where it is wanted.
 #[derive(Clone, Debug)]
-pub struct Built {
-    /// What the application printed while it was imported.
+pub struct Made {
+    /// The component, which is not to be written to.
+    pub component: PathBuf,
+    /// What the application printed while it was imported, and while it was warmed.
     pub printed: String,
+    /// What was answered to each path that was warmed. Answers of instances of the component that differ from these
+    /// do so because the application has kept something.
+    pub warmed: Vec<Warmed>,
     /// Whether nothing had changed since a build before.
     pub was_there: bool,
 }
 
-/// Builds a project, and writes the component.
+impl Made {
+    /// Writes the component, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Read`] and [`BuildError::Write`]. The file is as it was then.
+    pub fn write(&self, output: &Path) -> Result<(), BuildError> {
+        let component = &self.component;
+        let bytes = fs::read(component).map_err(|error| BuildError::read(component, error))?;
+        put(&bytes, output).map_err(|error| BuildError::write(output, error))
+    }
+}
+
+/// Builds a project. `output` is where the component will be: no file of the project, and the name of the application.
 ///
 /// # Errors
 ///
-/// See [`BuildError`]. The file is as it was then.
+/// See [`BuildError`].
 pub fn build(
     project: &Project,
     output: &Path,
     store: &Store,
     progress: &dyn Progress,
-) -> Result<Built, BuildError> {
+) -> Result<Made, BuildError> {
+    if project.warm.len() > MOST_WARM {
+        return Err(BuildError::TooManyWarm);
+    }
     let tools = Tools::get(project.python.as_deref(), store, progress)?;
     let needs = requirements::find(
         &project.folder,
@@ -93,7 +119,9 @@ pub fn build(
     // All that follows is about the copy: whoever writes to the project meanwhile changes nothing of it.
     let work = store.work()?;
     let site = packages.as_ref().map(|packages| packages.folder.clone());
-    let folders = Folders::new(work.path(), project, site)?;
+    let name = output.file_stem().unwrap_or_default().to_string_lossy();
+    let asked = warm::asked(&project.warm, &name);
+    let folders = Folders::new(work.path(), project, &asked, site)?;
     let files = tree::project(&project.folder, &project.exclude, output)?;
     let files = tree::copy(&files, &folders.project)?;
 
@@ -102,6 +130,7 @@ pub fn build(
         &tools.key,
         &project.target.to_string(),
         &componentize::environment(project),
+        &asked,
         &stdlib::name(&tools),
         if project.optimize { "optimized" } else { "" },
     ]);
@@ -132,24 +161,37 @@ pub fn build(
         archive.add(Path::new(stdlib::AT), &tree::packages(&stdlib)?)?;
         archive.append_to(&component)?;
         let path = kept.join(PRINTED);
-        fs::write(&path, printed).map_err(|error| BuildError::write(&path, error))
+        fs::write(&path, printed).map_err(|error| BuildError::write(&path, error))?;
+        if !project.warm.is_empty() {
+            let (from, to) = (folders.warmed(), kept.join(WARMED));
+            fs::copy(&from, &to).map_err(|error| BuildError::read(&from, error))?;
+        }
+        Ok(())
     })?;
-    let kept_component = kept.join(COMPONENT);
-    let bytes =
-        fs::read(&kept_component).map_err(|error| BuildError::read(&kept_component, error))?;
-    put(&bytes, output).map_err(|error| BuildError::write(output, error))?;
+    let component = kept.join(COMPONENT);
+    let facts = fs::metadata(&component).map_err(|error| BuildError::read(&component, error))?;
     let printed = fs::read_to_string(kept.join(PRINTED)).unwrap_or_default();
+    let warmed = if project.warm.is_empty() {
+        Vec::new()
+    } else {
+        warm::answered(&kept.join(WARMED))?
+    };
     store.keep("component-", KEPT);
     progress.end(&format!(
         "{:.1} MiB{}",
-        bytes.len() as f64 / f64::from(1 << 20),
+        facts.len() as f64 / f64::from(1 << 20),
         if was_there {
             ", nothing has changed"
         } else {
             ""
         }
     ));
-    Ok(Built { printed, was_there })
+    Ok(Made {
+        component,
+        printed,
+        warmed,
+        was_there,
+    })
 }
 
 /// Changes when components are made in another way.
@@ -160,6 +202,7 @@ const KEPT: usize = 8;
 
 const COMPONENT: &str = "app.wasm";
 const PRINTED: &str = "printed.txt";
+const WARMED: &str = "warmed.json";
 
 /// Makes one module of the interpreter, its libraries and the shim.
 fn optimize(component: &Path, progress: &dyn Progress) -> Result<(), BuildError> {

@@ -1,13 +1,14 @@
 //! `wasm-gw build`: from a project as it is to a component that is ready to be served.
 
 mod options;
+mod warm;
 mod watched;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde_json::json;
-use wasm_gw_build::python::{self, Target};
+use wasm_gw_build::python::{self, Target, WarmPath};
 use wasm_gw_build::{Progress, Silent, Store};
 use wasm_gw_runtime::CacheUse;
 
@@ -30,7 +31,8 @@ use crate::{printer, telemetry};
 #[command(after_help = "Examples:
   wasm-gw build app:app
   wasm-gw build shop.wsgi:application -o shop.wasm --exclude tests
-  wasm-gw build 'site:create_app()' && wasm-gw serve")]
+  wasm-gw build 'site:create_app()' && wasm-gw serve
+  wasm-gw build app:app --warm / --warm /login")]
 pub(crate) struct Args {
     #[command(flatten)]
     options: BuildOptions,
@@ -43,7 +45,7 @@ pub(crate) struct Args {
     #[arg(long)]
     refresh: bool,
 
-    /// Leave the compilation to the first `wasm-gw serve`
+    /// Leave the compilation to the first `wasm-gw serve`; what is warmed is compiled all the same, to be tried
     #[arg(long)]
     no_compile: bool,
 
@@ -81,14 +83,19 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let cache = default_cache_dir()
         .context("there is no folder to keep tools and packages in: set HOME or XDG_CACHE_HOME")?;
     let store = Store::new(cache.join("build"));
-    let built = match options.lang.unwrap_or(Language::Python) {
+    let warm = (options.warm.iter())
+        .map(|path| path.parse::<WarmPath>().map_err(Usage::of))
+        .collect::<Result<_, _>>()?;
+    let env = pairs(&options.env);
+    let made = match options.lang.unwrap_or(Language::Python) {
         Language::Python => {
             let project = python::Project {
                 folder,
                 target: app.parse::<Target>().map_err(Usage::of)?,
                 requirements: options.requirements.clone(),
                 exclude: options.exclude.clone(),
-                env: pairs(&options.env),
+                env: env.clone(),
+                warm,
                 refresh: args.refresh,
                 python: options.python.clone(),
                 optimize: !options.no_optimize,
@@ -96,21 +103,27 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
             python::build(&project, &output, &store, &*watched)?
         }
     };
-    if !args.no_compile {
-        compile_now(&manifest.serve, &output, &*watched)?;
+    // Nothing is written unless all has gone well.
+    if !args.no_compile || !made.warmed.is_empty() {
+        compile_now(&manifest.serve, &made.component, &*watched)?;
     }
+    if !made.warmed.is_empty() {
+        let name = output.file_stem().unwrap_or_default().to_string_lossy();
+        warm::check(&made.component, &name, &env, &made.warmed, &*watched)?;
+    }
+    made.write(&output)?;
     if args.json {
         return printer::document(&json!({
             "component": output,
             "bytes": std::fs::metadata(&output)?.len(),
-            "printed": built.printed,
-            "unchanged": built.was_there,
+            "printed": made.printed,
+            "unchanged": made.was_there,
         }));
     }
     drop(watched);
-    if !built.printed.is_empty() {
-        printer::lines(&["  printed while it was imported:".to_owned()]);
-        let lines: Vec<String> = built
+    if !made.printed.is_empty() {
+        printer::lines(&["  printed at the build:".to_owned()]);
+        let lines: Vec<String> = made
             .printed
             .lines()
             .map(|line| format!("    {line}"))

@@ -55,6 +55,11 @@ pub(crate) struct BuildOptions {
     #[arg(long)]
     pub(crate) no_optimize: bool,
 
+    /// A path that the application answers at the build, so that it is fast from each first request on; repeat it. What
+    /// the application changes by answering stays in the component: docs/guests/python.md
+    #[arg(long, value_name = "PATH")]
+    pub(crate) warm: Vec<String>,
+
     /// The Python that runs the tools [default: python3]
     #[arg(long, value_name = "FILE")]
     pub(crate) python: Option<PathBuf>,
@@ -74,6 +79,7 @@ impl BuildOptions {
             exclude: list(self.exclude, file.exclude),
             env: list(self.env, file.env),
             no_optimize: self.no_optimize || file.no_optimize,
+            warm: list(self.warm, file.warm),
             python: self.python.or(file.python),
         }
     }
