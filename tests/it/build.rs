@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use wasm_gw_tests::command::{Process, output, refused, wasm_gw};
 
 /// A project with these files.
-fn project(files: &[(&str, &str)]) -> TempDir {
+pub(super) fn project(files: &[(&str, &str)]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in files {
         let path = dir.path().join(name);
@@ -19,7 +19,7 @@ fn project(files: &[(&str, &str)]) -> TempDir {
     dir
 }
 
-fn build(dir: &Path, arguments: &[&str]) -> Command {
+pub(super) fn build(dir: &Path, arguments: &[&str]) -> Command {
     let mut command = wasm_gw(["build"].iter().chain(arguments));
     command.current_dir(dir);
     command
@@ -27,7 +27,7 @@ fn build(dir: &Path, arguments: &[&str]) -> Command {
 
 /// Builds, and returns what was said.
 #[track_caller]
-fn built(dir: &Path, arguments: &[&str]) -> String {
+pub(super) fn built(dir: &Path, arguments: &[&str]) -> String {
     let output = output(build(dir, arguments));
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{stderr}");

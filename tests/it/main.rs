@@ -50,6 +50,7 @@
 //! - `takeover`: another process in place of a server, on the same sockets.
 //! - `target`: request targets and Host.
 //! - `tmpfs`: the `/tmp` of an instance: what it can, its bounds, and its end.
+//! - `warm`: applications that have answered requests at the build.
 //! - `write`: the body as an application gives it, against the length it announced.
 #![allow(
     clippy::unwrap_used,
@@ -109,4 +110,5 @@ mod status;
 mod takeover;
 mod target;
 mod tmpfs;
+mod warm;
 mod write;

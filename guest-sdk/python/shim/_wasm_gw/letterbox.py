@@ -17,6 +17,13 @@ def open_output():
     return open(os.path.join(FOLDER, "output.txt"), "ab", buffering=0)
 
 
+def temporary_folder():
+    """A folder that goes with the build."""
+    folder = os.path.join(FOLDER, "tmp")
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
 def report_failure(text):
     """Says why there is no application."""
     _write("failure.txt", text)

@@ -182,11 +182,11 @@ impl Answer {
                 let status = start.map(|(status, _)| status.clone());
                 let why = failure.or(status).unwrap_or_else(|| "nothing".to_owned());
                 let last = called.log.len().saturating_sub(20);
-                let log: String = called.log[last..]
-                    .iter()
-                    .map(|line| format!("\n  {line}"))
+                let log = called.log[last..].iter().map(String::as_str);
+                let lines: Vec<String> = (why.trim_end().lines().chain(log))
+                    .map(|line| format!("  {}", escape(line)))
                     .collect();
-                Err(format!("{}{log}", escape(&why)))
+                Err(lines.join("\n"))
             }
         }
     }
