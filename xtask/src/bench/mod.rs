@@ -14,6 +14,7 @@
 //! What is not about speed alone is in `kit/`.
 
 mod hostile;
+mod judge;
 mod measured;
 mod options;
 mod run;

@@ -1,12 +1,13 @@
-//! What the figures must be, and what they should become. What was not measured is never passed.
+//! What the figures must be, and what they should become.
 
 use serde::Serialize;
 
 use super::contender::{HYPER, WASM_GW, WASMTIME_P2, WASMTIME_P3, WORKERD};
 use super::memory::Memory;
 use super::micro::{CALL, Micro, SNAPSHOT};
-use super::rows::Row;
+use super::rows::{self, Row};
 use super::start::Starts;
+use crate::bench::judge::{self, Bound, Judged, Side};
 use crate::kit::figures::{Spread, median};
 
 /// All that was measured.
@@ -19,158 +20,19 @@ pub(crate) struct Figures {
     pub(crate) micro: Micro,
 }
 
-/// A bound as it was kept.
-#[derive(Debug, Serialize)]
-pub(crate) struct Judged {
-    pub(crate) figure: &'static str,
-    pub(crate) must: String,
-    pub(crate) aim: String,
-    pub(crate) measured: Option<Spread>,
-    /// What is measured, as people read it.
-    pub(crate) text: String,
-    pub(crate) outcome: Outcome,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) enum Outcome {
-    /// And what is aimed at is reached as well.
-    Aim,
-    Pass,
-    Fail,
-    NotMeasured,
-    /// Measured, but too short to be judged.
-    NotJudged,
-}
-
-impl Outcome {
-    /// Nothing of what was not judged.
-    pub(crate) fn holds(self) -> Option<bool> {
-        match self {
-            Self::Aim | Self::Pass => Some(true),
-            Self::Fail => Some(false),
-            Self::NotMeasured | Self::NotJudged => None,
-        }
-    }
-}
-
-struct Bound {
-    figure: &'static str,
-    side: Side,
-    must: f64,
-    aim: Option<f64>,
-    unit: &'static str,
-    of: fn(&Figures) -> Option<Spread>,
-    /// Whether it needs more than a quick look.
-    takes_time: bool,
-}
-
-#[derive(Clone, Copy)]
-enum Side {
-    AtLeast,
-    AtMost,
-    Below,
-}
-
-impl Side {
-    fn holds(self, value: f64, limit: f64) -> bool {
-        match self {
-            Self::AtLeast => value >= limit,
-            Self::AtMost => value <= limit,
-            Self::Below => value < limit,
-        }
-    }
-
-    fn sign(self) -> &'static str {
-        match self {
-            Self::AtLeast => ">=",
-            Self::AtMost => "<=",
-            Self::Below => "<",
-        }
-    }
-}
-
-const TIMES: &str = "x";
 const MB: f64 = 1e6;
 
 /// By how many MB the resident memory differs from one look to the next though nothing grows. A leak
 /// of five bytes a request is above it.
 const SWAY: f64 = 4.0;
 
-impl Bound {
-    const fn new(
-        figure: &'static str,
-        side: Side,
-        must: f64,
-        aim: Option<f64>,
-        of: fn(&Figures) -> Option<Spread>,
-    ) -> Self {
-        Self {
-            figure,
-            side,
-            must,
-            aim,
-            unit: TIMES,
-            of,
-            takes_time: false,
-        }
-    }
-
-    fn text(&self, value: f64) -> String {
-        let digits = match self.unit {
-            TIMES => 2,
-            "" => 0,
-            _ => 1,
-        };
-        let text = format!("{value:.digits$} {}", self.unit);
-        text.trim_end().to_owned()
-    }
-
-    fn judge(&self, figures: &Figures, is_quick: bool) -> Judged {
-        let measured = (self.of)(figures);
-        let limit = |value: f64| format!("{} {}", self.side.sign(), self.text(value));
-        let holds =
-            |limit: f64| measured.is_some_and(|spread| self.side.holds(spread.median, limit));
-        let outcome = if measured.is_none() {
-            Outcome::NotMeasured
-        } else if is_quick && self.takes_time {
-            Outcome::NotJudged
-        } else if !holds(self.must) {
-            Outcome::Fail
-        } else if self.aim.is_some_and(holds) {
-            Outcome::Aim
-        } else {
-            Outcome::Pass
-        };
-        Judged {
-            figure: self.figure,
-            must: limit(self.must),
-            aim: self.aim.map_or("-".to_owned(), limit),
-            measured,
-            text: match measured {
-                None => "not measured".to_owned(),
-                Some(spread) if spread.is_point() => self.text(spread.median),
-                Some(spread) => format!(
-                    "{} ({}..{})",
-                    self.text(spread.median),
-                    self.text(spread.least).trim_end_matches([' ', 'x']),
-                    self.text(spread.most).trim_end_matches([' ', 'x']),
-                ),
-            },
-            outcome,
-        }
-    }
-}
-
 /// All bounds, judged. A quick look does not judge what takes time.
 pub(crate) fn judge(figures: &Figures, is_quick: bool) -> Vec<Judged> {
-    let all = bounds();
-    all.iter()
-        .map(|bound| bound.judge(figures, is_quick))
-        .collect()
+    judge::judge(&bounds(), figures, is_quick)
 }
 
 /// Rates are at 64 at once, unless a figure says other.
-fn bounds() -> Vec<Bound> {
+fn bounds() -> Vec<Bound<Figures>> {
     use Side::{AtLeast, AtMost, Below};
     vec![
         Bound {
@@ -285,9 +147,7 @@ fn bounds() -> Vec<Bound> {
 
 impl Figures {
     pub(crate) fn row(&self, work: &str, contender: &str, connections: u64) -> Option<&Row> {
-        self.load.iter().find(|row| {
-            row.work == work && row.contender == contender && row.connections == connections
-        })
+        rows::find(&self.load, work, contender, connections)
     }
 
     /// Ours against another's, round by round.
@@ -317,13 +177,7 @@ impl Figures {
 
     /// How many runs of ours had a wrong answer in them.
     fn wrong(&self) -> Option<Spread> {
-        let ours: Vec<&Row> = self
-            .load
-            .iter()
-            .filter(|row| row.contender == WASM_GW)
-            .collect();
-        let wrong: usize = ours.iter().map(|row| row.wrong()).sum();
-        (!ours.is_empty()).then(|| Spread::point(wrong as f64))
+        rows::wrong(&self.load, |contender| contender == WASM_GW)
     }
 
     fn memory_of(&self, contender: &str) -> Option<&Memory> {
@@ -332,21 +186,10 @@ impl Figures {
     }
 }
 
-impl Row {
-    /// Its rates as a multiple of another's, round by round.
-    pub(crate) fn times(&self, other: &Row) -> Option<Spread> {
-        self.beside(other, |ours, other| ours.rate / other.rate)
-    }
-
-    /// How much later the slowest are than the most.
-    fn tail(&self) -> Option<Spread> {
-        Spread::of(self.each(|run| run.p99_ms / run.p50_ms)?)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::judge::Outcome;
     use crate::bench::run::Run;
 
     fn row(contender: &str, rates: &[f64]) -> Row {

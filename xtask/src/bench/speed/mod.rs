@@ -15,24 +15,25 @@
 //! | `report.rs` | tables and JSON |
 
 mod bounds;
-mod contender;
-mod get;
+pub(super) mod contender;
+pub(super) mod get;
 pub(crate) mod guided;
-mod load;
+pub(super) mod load;
 mod memory;
 mod micro;
 mod oha;
-mod report;
-mod rows;
-mod server;
+pub(super) mod report;
+pub(super) mod rows;
+pub(super) mod server;
 mod start;
-mod work;
+pub(super) mod work;
 
 use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use super::judge;
 use super::options::{Load, Options};
 use crate::kit::machine::Machine;
 use crate::kit::programs;
@@ -57,10 +58,7 @@ pub(crate) fn names(options: &Options) -> impl Iterator<Item = String> {
 /// Measures, reports, and says which bounds hold.
 pub(crate) fn run(options: &Options) -> Result<Vec<bool>> {
     let mut missing = Vec::new();
-    let load = match options.load {
-        Load::Wrk => programs::wrk()?,
-        Load::Oha => oha::version()?,
-    };
+    let load = load_version(options)?;
     build_guests(BENCH_GUESTS)?;
     build_guests(BENCH_HELLO)?;
     let contenders = contender::all(options, &mut missing);
@@ -70,14 +68,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<bool>> {
         "there is nothing to measure:\n{}",
         missing.join("\n")
     );
-    let mut versions: Vec<String> = Vec::new();
-    for contender in &contenders {
-        if !versions.contains(&contender.got.version) {
-            versions.push(contender.got.version.clone());
-        }
-    }
-    versions.push(load);
-    let machine = Machine::new(versions);
+    let machine = machine(&contenders, load);
     let figures = measure(options, &contenders, &works, &mut missing);
     // They are about the bench's own components.
     let bounds = match options.component {
@@ -99,7 +90,27 @@ pub(crate) fn run(options: &Options) -> Result<Vec<bool>> {
             .write_json(path)
             .with_context(|| path.display().to_string())?;
     }
-    Ok(report.verdicts())
+    Ok(judge::verdicts(&report.bounds))
+}
+
+/// What makes the load, which is got if it is not there.
+pub(super) fn load_version(options: &Options) -> Result<String> {
+    match options.load {
+        Load::Wrk => programs::wrk(),
+        Load::Oha => oha::version(),
+    }
+}
+
+/// With the versions of all that is run.
+pub(super) fn machine(contenders: &[Contender], load: String) -> Machine {
+    let mut versions: Vec<String> = Vec::new();
+    for contender in contenders {
+        if !versions.contains(&contender.got.version) {
+            versions.push(contender.got.version.clone());
+        }
+    }
+    versions.push(load);
+    Machine::new(versions)
 }
 
 /// All that is asked for. A part that cannot be measured does not stop the others.
@@ -136,14 +147,14 @@ fn measure(
     figures
 }
 
-fn or_missing<T: Default>(measured: Result<T>, missing: &mut Vec<String>) -> T {
+pub(super) fn or_missing<T: Default>(measured: Result<T>, missing: &mut Vec<String>) -> T {
     measured.unwrap_or_else(|error| {
         missing.push(format!("{error:#}"));
         T::default()
     })
 }
 
-fn extent(options: &Options) -> Extent {
+pub(super) fn extent(options: &Options) -> Extent {
     Extent {
         rounds: options.rounds.unwrap_or(if options.quick { 1 } else { 5 }),
         time: Duration::from_secs(if options.quick { 1 } else { 2 }),
@@ -186,12 +197,12 @@ fn is_asked_for(options: &Options, name: &str) -> bool {
     options.only.iter().any(|one| one == name) || !names.any(|one| is_named(&one))
 }
 
-fn has_one(contenders: &[Contender], work: &Work) -> bool {
+pub(super) fn has_one(contenders: &[Contender], work: &Work) -> bool {
     contenders.iter().any(|contender| contender.has(work))
 }
 
 /// What was measured, and which works a contender does not have.
-fn legend(contenders: &[Contender], works: &[Work]) -> Vec<(String, String)> {
+pub(super) fn legend(contenders: &[Contender], works: &[Work]) -> Vec<(String, String)> {
     let of_works = works
         .iter()
         .map(|work| (work.name.to_owned(), work.what.to_owned()));

@@ -7,10 +7,11 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::bounds::{Figures, Judged, Outcome};
+use super::bounds::Figures;
 use super::contender::{HYPER, WASM_GW};
 use super::micro::Micro;
-use super::rows::Row;
+use super::rows::{self, Row};
+use crate::bench::judge::{Judged, bounds_table};
 use crate::kit::figures::Spread;
 use crate::kit::machine::Machine;
 use crate::kit::table::table;
@@ -31,12 +32,6 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Whether each bound holds that could be judged.
-    pub(crate) fn verdicts(&self) -> Vec<bool> {
-        let outcomes = self.bounds.iter().map(|judged| judged.outcome);
-        outcomes.filter_map(Outcome::holds).collect()
-    }
-
     pub(crate) fn write_json(&self, path: &Path) -> Result<()> {
         fs::write(path, serde_json::to_string_pretty(self)? + "\n")?;
         Ok(())
@@ -48,7 +43,7 @@ impl Report {
         let _ = writeln!(text, "{}", self.extent);
         let figures = &self.figures;
         for part in [
-            load_table(figures),
+            load_table(&figures.load, HYPER),
             start_table(figures),
             memory_table(figures),
             micro_table(&figures.micro),
@@ -58,31 +53,38 @@ impl Report {
                 let _ = write!(text, "\n{part}");
             }
         }
-        text.push('\n');
-        for (name, what) in &self.legend {
-            let _ = writeln!(text, "- {name}: {what}");
-        }
-        if !self.missing.is_empty() {
-            text.push_str("\nNot measured, or not quoted:\n\n");
-            for line in &self.missing {
-                let _ = writeln!(text, "- {}", line.trim_end().replace('\n', "\n  "));
-            }
-        }
-        text
+        text + &notes(&self.legend, &self.missing)
     }
 }
 
-fn load_table(figures: &Figures) -> String {
-    if figures.load.is_empty() {
+/// What stands below the tables.
+pub(crate) fn notes(legend: &[(String, String)], missing: &[String]) -> String {
+    let mut text = "\n".to_owned();
+    for (name, what) in legend {
+        let _ = writeln!(text, "- {name}: {what}");
+    }
+    if !missing.is_empty() {
+        text.push_str("\nNot measured, or not quoted:\n\n");
+        for line in missing {
+            let _ = writeln!(text, "- {}", line.trim_end().replace('\n', "\n  "));
+        }
+    }
+    text
+}
+
+/// `base` is the contender of whose rates the others are shown as shares.
+pub(crate) fn load_table(rows: &[Row], base: &str) -> String {
+    if rows.is_empty() {
         return String::new();
     }
+    let of_base = format!("of {base}");
     let head = [
         "work",
         "at once",
         "contender",
         "req/s",
         "from..to",
-        "of hyper",
+        &of_base,
         "wasm-gw is",
         "MB/s",
         "p50 ms",
@@ -92,7 +94,7 @@ fn load_table(figures: &Figures) -> String {
     ];
     table(
         &head,
-        in_order(&figures.load).map(|row| load_cells(figures, row)),
+        in_order(rows).map(|row| load_cells(rows, base, row)),
     )
 }
 
@@ -107,7 +109,7 @@ fn in_order(rows: &[Row]) -> impl Iterator<Item = &Row> {
     all.into_iter()
 }
 
-fn load_cells(figures: &Figures, row: &Row) -> Vec<String> {
+fn load_cells(rows: &[Row], base: &str, row: &Row) -> Vec<String> {
     let mut cells = vec![
         row.work.to_owned(),
         row.connections.to_string(),
@@ -119,8 +121,8 @@ fn load_cells(figures: &Figures, row: &Row) -> Vec<String> {
         cells.resize(12, "-".to_owned());
         return cells;
     };
-    let other = |name: &str| figures.row(row.work, name, row.connections);
-    let of_hyper = other(HYPER).and_then(|hyper| row.times(hyper));
+    let other = |name: &str| rows::find(rows, row.work, name, row.connections);
+    let of_base = other(base).and_then(|base| row.times(base));
     let is = other(WASM_GW).and_then(|ours| ours.times(row));
     let optional = |value: Option<String>| value.unwrap_or("-".to_owned());
     let megabytes = rates.median * row.moves as f64 / 1e6;
@@ -130,7 +132,7 @@ fn load_cells(figures: &Figures, row: &Row) -> Vec<String> {
             true => "-".to_owned(),
             false => format!("{}..{}", number(rates.least), number(rates.most)),
         },
-        optional(of_hyper.map(|spread| format!("{:.2}", spread.median))),
+        optional(of_base.map(|spread| format!("{:.2}", spread.median))),
         optional(is.map(|spread| format!("{:.2} x", spread.median))),
         optional((row.moves > 0).then(|| format!("{megabytes:.0}"))),
     ]);
@@ -210,29 +212,6 @@ fn micro_table(micro: &Micro) -> String {
     table(&["micro-benchmark", "median, µs"], rows)
 }
 
-fn bounds_table(bounds: &[Judged]) -> String {
-    if bounds.is_empty() {
-        return String::new();
-    }
-    let rows = bounds.iter().map(|judged| {
-        let outcome = match judged.outcome {
-            Outcome::Aim => "PASS, aim reached",
-            Outcome::Pass => "PASS",
-            Outcome::Fail => "FAIL",
-            Outcome::NotMeasured => "-",
-            Outcome::NotJudged => "too short to judge",
-        };
-        vec![
-            outcome.to_owned(),
-            judged.figure.to_owned(),
-            judged.text.clone(),
-            judged.must.clone(),
-            judged.aim.clone(),
-        ]
-    });
-    table(&["", "figure", "measured", "must", "aim"], rows)
-}
-
 fn number(value: f64) -> String {
     if value < 1000.0 {
         format!("{value:.1}")
@@ -241,7 +220,7 @@ fn number(value: f64) -> String {
     }
 }
 
-fn milliseconds(value: f64) -> String {
+pub(crate) fn milliseconds(value: f64) -> String {
     if value < 1.0 {
         format!("{value:.3}")
     } else {
@@ -291,16 +270,13 @@ mod tests {
     fn ratios_are_of_the_same_work_and_connections() {
         let mut wrong = row("hello", "workerd", 64, 1.0);
         wrong.runs[0].problem = Some("status 1".to_owned());
-        let figures = Figures {
-            load: vec![
-                row("hello", HYPER, 64, 4000.0),
-                row("hello", WASM_GW, 64, 2000.0),
-                row("hello", WASM_GW, 1, 500.0),
-                wrong,
-            ],
-            ..Figures::default()
-        };
-        let cells = |index: usize| load_cells(&figures, &figures.load[index]);
+        let rows = [
+            row("hello", HYPER, 64, 4000.0),
+            row("hello", WASM_GW, 64, 2000.0),
+            row("hello", WASM_GW, 1, 500.0),
+            wrong,
+        ];
+        let cells = |index: usize| load_cells(&rows, HYPER, &rows[index]);
         assert_eq!(cells(0)[3..7], ["4000", "-", "1.00", "0.50 x"]);
         assert_eq!(cells(1)[5..7], ["0.50", "1.00 x"]);
         assert_eq!(cells(2)[5], "-");

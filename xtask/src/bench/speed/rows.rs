@@ -83,6 +83,35 @@ impl Row {
         let sound = pairs.filter(|(a, b)| a.problem.is_none() && b.problem.is_none());
         Spread::of(sound.map(|(a, b)| make(a, b)).collect())
     }
+
+    /// Its rates as a multiple of another's, round by round.
+    pub(crate) fn times(&self, other: &Row) -> Option<Spread> {
+        self.beside(other, |ours, other| ours.rate / other.rate)
+    }
+
+    /// How much later the slowest are than the most.
+    pub(crate) fn tail(&self) -> Option<Spread> {
+        Spread::of(self.each(|run| run.p99_ms / run.p50_ms)?)
+    }
+}
+
+/// The row of a work, a contender and a number of connections.
+pub(crate) fn find<'a>(
+    rows: &'a [Row],
+    work: &str,
+    contender: &str,
+    connections: u64,
+) -> Option<&'a Row> {
+    rows.iter().find(|row| {
+        row.work == work && row.contender == contender && row.connections == connections
+    })
+}
+
+/// How many runs of some contenders had a wrong answer in them. Nothing if none of them was asked.
+pub(crate) fn wrong(rows: &[Row], is_of: impl Fn(&str) -> bool) -> Option<Spread> {
+    let rows: Vec<&Row> = rows.iter().filter(|row| is_of(&row.contender)).collect();
+    let wrong: usize = rows.iter().map(|row| row.wrong()).sum();
+    (!rows.is_empty()).then(|| Spread::point(wrong as f64))
 }
 
 /// Runs all works against all contenders that have them. What could not be run is added to
