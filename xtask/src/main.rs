@@ -38,6 +38,8 @@ cargo xtask bench          the speed of the server beside hyper, `wasmtime serve
     --component FILE       a component of your own, beside a hyper that says hello
     --rival NAME=COMMAND   a server of your own; {port} in the command is where its port goes
     --path /PATH           what these two are asked for
+cargo xtask bench --python applications in Python, with a fresh sandbox for each request, beside gunicorn and
+                           granian; with the options above but for --component and --rival
 cargo xtask bench --fair, --bounded
                            hostile guests against processor time and memory, of the server and of
                            `wasmtime serve`; both at once if you like, and --speed with them

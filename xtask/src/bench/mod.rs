@@ -6,10 +6,12 @@
 //! |---|---|
 //! | `options.rs` | the command line |
 //! | `speed/` | wasm-gw beside its peers |
+//! | `python/` | `--python`: applications in Python beside the servers that Python has |
 //! | `hostile/` | `--fair` and `--bounded` |
 //! | `measured.rs` | which build of the server that is |
 //! | `wrk.rs`, `wrk.lua` | many requests |
 //! | `run.rs` | what these came to |
+//! | `judge.rs` | what figures must be |
 //!
 //! What is not about speed alone is in `kit/`.
 
@@ -17,6 +19,7 @@ mod hostile;
 mod judge;
 mod measured;
 mod options;
+mod python;
 mod run;
 mod speed;
 mod wrk;
@@ -33,6 +36,9 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     let mut verdicts = Vec::new();
     if options.speed {
         verdicts.extend(speed::run(&options)?);
+    }
+    if options.python {
+        verdicts.extend(python::run(&options)?);
     }
     if options.fair || options.bounded {
         verdicts.extend(hostile::run(&options)?);

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{hostile, speed};
+use super::{hostile, python, speed};
 
 /// What is measured, and how.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     pub(crate) speed: bool,
+    pub(crate) python: bool,
     pub(crate) fair: bool,
     pub(crate) bounded: bool,
     pub(crate) quick: bool,
@@ -60,6 +61,7 @@ impl Options {
             };
             match word {
                 "--speed" => options.speed = true,
+                "--python" => options.python = true,
                 "--fair" => options.fair = true,
                 "--bounded" => options.bounded = true,
                 "--quick" => options.quick = true,
@@ -77,11 +79,16 @@ impl Options {
                 other => bail!("`cargo xtask bench` has no {other}"),
             }
         }
-        if !options.fair && !options.bounded {
+        if !options.python && !options.is_hostile() {
             options.speed = true;
         }
         options.check()?;
         Ok(options)
+    }
+
+    /// Whether it is about hostile guests.
+    fn is_hostile(&self) -> bool {
+        self.fair || self.bounded
     }
 
     fn check(&self) -> Result<()> {
@@ -91,12 +98,17 @@ impl Options {
             "--path is what a --component or a --rival is asked for, and there is neither"
         );
         ensure!(
-            self.speed || !is_custom && self.load == Load::Wrk,
-            "--component, --rival and --load are of the speed bench: say --speed, too"
+            self.speed || !is_custom,
+            "--component and --rival are of the speed bench: say --speed, too"
         );
         ensure!(
-            !(self.speed && self.json.is_some() && (self.fair || self.bounded)),
-            "--json is one file: measure the speed apart from --fair and --bounded"
+            self.speed || self.python || self.load == Load::Wrk,
+            "--load is of the speed bench and of --python: say one of them, too"
+        );
+        let benches = [self.speed, self.python, self.is_hostile()];
+        ensure!(
+            self.json.is_none() || benches.into_iter().filter(|&is| is).count() == 1,
+            "--json is one file: measure the speed, --python, and --fair and --bounded apart"
         );
         ensure!(
             !self.plain || self.servers.is_empty(),
@@ -106,7 +118,10 @@ impl Options {
         if self.speed {
             known.extend(speed::names(self));
         }
-        if self.fair || self.bounded {
+        if self.python {
+            known.extend(python::names(self));
+        }
+        if self.is_hostile() {
             known.extend(hostile::names().map(str::to_owned));
         }
         for name in &self.only {
@@ -178,11 +193,20 @@ mod tests {
     fn the_speed_is_measured_unless_another_bench_is_asked_for() {
         let of = |words: &[&str]| {
             let options = Options::of(words).unwrap();
-            (options.speed, options.fair, options.bounded)
+            let Options {
+                speed,
+                python,
+                fair,
+                bounded,
+                ..
+            } = options;
+            (speed, python, fair, bounded)
         };
-        assert_eq!(of(&[]), (true, false, false));
-        assert_eq!(of(&["--fair"]), (false, true, false));
-        assert_eq!(of(&["--speed", "--bounded"]), (true, false, true));
+        assert_eq!(of(&[]), (true, false, false, false));
+        assert_eq!(of(&["--fair"]), (false, false, true, false));
+        assert_eq!(of(&["--speed", "--bounded"]), (true, false, false, true));
+        assert_eq!(of(&["--python", "--quick"]), (false, true, false, false));
+        assert_eq!(of(&["--speed", "--python"]), (true, true, false, false));
     }
 
     #[test]
@@ -213,6 +237,14 @@ mod tests {
         assert!(complaint(&["--only", "nothing"]).contains("hello"));
         assert!(complaint(&["--fair", "--only", "hello"]).contains("spin"));
         assert!(complaint(&["--load", "ab"]).contains("oha"));
+        assert!(complaint(&["--python", "--only", "hello"]).contains("flask-page"));
+        assert!(complaint(&["--only", "flask"]).contains("hello"));
+        assert!(complaint(&["--python", "--rival", "a=x {port}"]).contains("--speed"));
+        assert!(complaint(&["--python", "--component", "a.wasm"]).contains("--speed"));
+        assert!(complaint(&["--fair", "--load", "oha"]).contains("--python"));
+        assert!(complaint(&["--python", "--speed", "--json", "x"]).contains("one file"));
+        Options::of(&["--fair", "--bounded", "--json", "x"]).unwrap();
+        Options::of(&["--python", "--load", "oha", "--json", "x"]).unwrap();
         assert!(complaint(&["--what"]).contains("--what"));
     }
 }

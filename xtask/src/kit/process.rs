@@ -61,7 +61,18 @@ pub(crate) fn status_bytes(pid: u32, name: &str) -> u64 {
     bytes_in(&status, name)
 }
 
-/// The same out of the text of /proc/meminfo.
+/// Page faults of a process that needed no disk, of all of its threads.
+pub(crate) fn minor_faults(pid: u32) -> Option<u64> {
+    minor_faults_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The tenth field of the text of /proc/PID/stat. The second is the name, which may have anything in it.
+fn minor_faults_in(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(7)?.parse().ok()
+}
+
+/// A line of the text of /proc/PID/status or /proc/meminfo that is in kB, in bytes.
 pub(crate) fn bytes_in(text: &str, name: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
@@ -85,6 +96,14 @@ mod tests {
         let server = TcpListener::bind(address).unwrap();
         assert!(TcpStream::connect(address).is_ok());
         assert_eq!(server.accept().unwrap().0.local_addr().unwrap(), address);
+    }
+
+    #[test]
+    fn page_faults_are_found_behind_any_name() {
+        let stat = "42 (a) name) S 1 42 42 0 -1 4194304 1234 99 5 0 10 2";
+        assert_eq!(minor_faults_in(stat), Some(1234));
+        assert_eq!(minor_faults_in("42 (ended"), None);
+        assert!(minor_faults(std::process::id()).is_some());
     }
 
     #[test]

@@ -26,11 +26,11 @@ pub(crate) struct Kind {
     pub(crate) name: &'static str,
     /// What the report says of it.
     pub(crate) what: &'static str,
-    get: fn(&Options) -> Result<Got>,
+    pub(crate) get: fn(&Options) -> Result<Got>,
     /// Whether it has a work.
-    has: fn(&Work) -> bool,
+    pub(crate) has: fn(&Work) -> bool,
     /// The words of its command line.
-    words: fn(&Got, &Site) -> Vec<OsString>,
+    pub(crate) words: fn(&Got, &Site) -> Vec<OsString>,
     /// What ends it. One that has processes of its own is told, and one that has none is killed.
     pub(crate) signal: &'static str,
 }
@@ -131,6 +131,15 @@ pub(crate) struct Contender {
 }
 
 impl Contender {
+    pub(crate) fn new(name: String, kind: Kind, got: Got) -> Self {
+        Self {
+            name,
+            kind,
+            got,
+            path: None,
+        }
+    }
+
     /// A build of wasm-gw that writes down what it did when it ends, for which it must be told to.
     pub(crate) fn that_watches(binary: &Path) -> Result<Self> {
         let kind = KINDS.into_iter().find(|kind| kind.name == WASM_GW);
@@ -285,6 +294,6 @@ fn wasmtime(got: &Got, site: &Site, version: &str) -> Vec<OsString> {
     all
 }
 
-fn words<const COUNT: usize>(all: [&str; COUNT]) -> Vec<OsString> {
+pub(crate) fn words<const COUNT: usize>(all: [&str; COUNT]) -> Vec<OsString> {
     all.into_iter().map(OsString::from).collect()
 }

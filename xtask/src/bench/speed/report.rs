@@ -92,10 +92,7 @@ pub(crate) fn load_table(rows: &[Row], base: &str) -> String {
         "p99 ms",
         "max ms",
     ];
-    table(
-        &head,
-        in_order(rows).map(|row| load_cells(rows, base, row)),
-    )
+    table(&head, in_order(rows).map(|row| load_cells(rows, base, row)))
 }
 
 /// By work and by connections, and only then by contender, since that is what is compared.

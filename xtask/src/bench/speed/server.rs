@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use super::contender::{Contender, Site};
 use super::work::App;
 use crate::kit::http::{Kept, Request, Response};
-use crate::kit::process::{dies_with_us, free_address, status_bytes, work_folder};
+use crate::kit::process::{dies_with_us, free_address, minor_faults, status_bytes, work_folder};
 
 /// How long a server may take until it answers. A large component is compiled in that time.
 const START: Duration = Duration::from_secs(120);
@@ -91,6 +91,11 @@ impl Server {
     /// Resident memory now, in bytes.
     pub(crate) fn resident(&self) -> u64 {
         status_bytes(self.child.id(), "VmRSS:")
+    }
+
+    /// Page faults without a disk that it has had. Nothing where the system does not say.
+    pub(crate) fn minor_faults(&self) -> Option<u64> {
+        minor_faults(self.child.id())
     }
 
     /// Begins a new record of the most that was resident, which the kernel keeps.

@@ -37,6 +37,8 @@ pub(crate) enum App {
     HelloStd,
     Work,
     Snapshot,
+    /// One of benches/python.
+    Python(&'static str),
     /// A component of the user's own.
     Given(PathBuf),
 }
@@ -48,6 +50,7 @@ impl App {
             Self::HelloStd => "hello-std",
             Self::Work => "work",
             Self::Snapshot => "snapshot",
+            Self::Python(name) => name,
             Self::Given(_) => "component",
         }
     }
@@ -59,6 +62,8 @@ pub(crate) enum Answer {
     Text(&'static str),
     /// The text, and the fields of the work `headers`.
     Fields(&'static str),
+    /// A page that has this, the same one from all contenders.
+    Page(&'static str),
     /// A body of so many bytes.
     Size(usize),
     /// A number, the same one from all contenders.
@@ -206,6 +211,11 @@ impl Answer {
         match self {
             Self::Text(text) => is_text(body, text),
             Self::Fields(text) => is_text(body, text).and_then(|()| has_fields(response)),
+            Self::Page(text) => {
+                let has_text = String::from_utf8_lossy(body).contains(text);
+                ensure!(has_text, "the body has no {text:?}: {}", excerpt(body));
+                Ok(())
+            }
             Self::Size(size) => {
                 ensure!(
                     body.len() == size,
@@ -229,7 +239,7 @@ impl Answer {
 
     /// Whether all contenders must have the same body.
     pub(crate) fn is_one_for_all(self) -> bool {
-        self == Self::Number
+        matches!(self, Self::Number | Self::Page(_))
     }
 }
 
@@ -300,6 +310,8 @@ mod tests {
         Answer::Text(HELLO).check(&hello).unwrap();
         Answer::Size(14).check(&hello).unwrap();
         Answer::Number.check(&response(&[], "123\n")).unwrap();
+        Answer::Page("world").check(&hello).unwrap();
+        assert!(complaint(Answer::Page("<p>"), &hello).contains("no \"<p>\""));
         assert!(complaint(Answer::Text("x"), &hello).contains("hello"));
         assert!(complaint(Answer::Size(15), &hello).contains("14 bytes"));
         assert!(complaint(Answer::Number, &hello).contains("no number"));
