@@ -112,7 +112,7 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
 pub(super) struct Builder {
     program: PathBuf,
     /// Whether it can run requests at the build.
-    warms: bool,
+    pub(super) warms: bool,
 }
 
 impl Builder {

@@ -67,8 +67,17 @@ pub(crate) fn run(options: &Options) -> Result<Vec<bool>> {
     }
     let contenders = contenders::all(options, &mut missing);
     let ours: Vec<&Contender> = contenders.iter().filter(|it| it.is_gateway()).collect();
-    if let Some(first) = ours.first() {
+    let mut warmed = false;
+    if let Some(first) = ours.first()
+        && !apps.is_empty()
+    {
         let builder = apps::builder(options, first)?;
+        warmed = builder.warms;
+        if !warmed {
+            missing.push(format!(
+                "{WASM_GW}: nothing was warmed: its build has no --warm"
+            ));
+        }
         for app in &apps {
             // The others are measured nevertheless.
             if let Err(error) = app.build(&builder) {
@@ -83,7 +92,10 @@ pub(crate) fn run(options: &Options) -> Result<Vec<bool>> {
         missing.join("\n")
     );
     let machine = speed::machine(&contenders, load);
-    let figures = measure(options, &contenders, &asked, &mut missing);
+    let figures = Figures {
+        warmed,
+        ..measure(options, &contenders, &asked, &mut missing)
+    };
     let report = Report {
         machine,
         extent: speed::extent(options).text(),
@@ -117,7 +129,9 @@ fn measure(
         figures.at_rest = at_rest::run(contenders, works, requests, missing);
     }
     // It takes minutes, and the network.
-    if is_part_asked_for(options, BUILD) && !options.quick {
+    if is_part_asked_for(options, BUILD) && options.quick {
+        missing.push(format!("{BUILD}: takes too long for --quick"));
+    } else if is_part_asked_for(options, BUILD) {
         let server = contenders.iter().find(|it| it.is_gateway());
         let built = server.map(|server| builds::run(&server.got.program));
         figures.build = speed::or_missing(built.transpose().context("builds"), missing);
