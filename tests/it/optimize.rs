@@ -63,7 +63,10 @@ fn a_component_of_a_shape_that_is_not_known_is_left_as_it_is() {
     let empty = b"\0asm\x0d\0\x01\0";
     let folder = folder(empty);
     let (_, stderr) = optimize(folder.path(), &["-o", "same.wasm"]);
-    assert!(stderr.contains("left as it is: it has no core module"), "{stderr}");
+    assert!(
+        stderr.contains("left as it is: it has no core module"),
+        "{stderr}"
+    );
     assert_eq!(fs::read(folder.path().join("same.wasm")).unwrap(), empty);
     let (_, stderr) = optimize(folder.path(), &[]);
     assert!(!stderr.contains("written"), "{stderr}");
@@ -78,7 +81,11 @@ fn what_is_no_component_is_refused_and_not_touched() {
         command.args(arguments).current_dir(folder.path());
         command
     };
-    refused(run(&["app.wasm"]), 2, &["app.wasm", "not a valid component"]);
+    refused(
+        run(&["app.wasm"]),
+        2,
+        &["app.wasm", "not a valid component"],
+    );
     refused(run(&["app.wasm", "-o", "other.wasm"]), 2, &["app.wasm"]);
     assert_eq!(fs::read(folder.path().join("app.wasm")).unwrap(), damaged);
     assert!(!folder.path().join("other.wasm").exists());

@@ -13,7 +13,9 @@
 //! | `image.rs` | what a memory holds at first |
 //! | `shelf.rs` | what is kept for the next request |
 //! | `room.rs` | how much all of them may keep |
+//! | `idle.rs` | whether the pages that nobody changes are used |
 
+mod idle;
 mod image;
 mod pagemap;
 mod room;
@@ -22,11 +24,13 @@ mod space;
 
 use std::fmt;
 use std::io;
+use std::mem;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, StackCreator, StackMemory};
 
+use self::idle::{Idle, Verdict};
 pub(crate) use self::image::{Image, Segment};
 use self::pagemap::Pagemap;
 use self::room::{Room, Taken};
@@ -43,8 +47,8 @@ pub(crate) const KEPT: usize = 2 << 20;
 pub(crate) const MOST_KEPT: usize = 8 << 20;
 
 /// Up to so many bytes are written over without a look at them. Where there are more, those that nobody has
-/// changed since the last time are told from the others: one request that touches much would otherwise
-/// make all that follow it in its slot pay for it.
+/// changed since the last time are told from the others now and then, and go back if nobody uses them
+/// (`idle.rs`): one request that touches much would otherwise make all that follow it in its slot pay for it.
 const UNSEEN: usize = 128 << 10;
 
 /// A page, however large the system makes them: comparing with it is many times faster than a loop.
@@ -156,6 +160,8 @@ struct Slot {
     image: Option<Arc<Image>>,
     /// For what it keeps beyond [`KEPT`] while nobody uses it.
     beyond: Option<Taken>,
+    /// What is known of pages that hold something, and the same as at first.
+    idle: Idle,
 }
 
 impl Slot {
@@ -166,6 +172,7 @@ impl Slot {
             open: 0,
             image: None,
             beyond: None,
+            idle: Idle::default(),
         })
     }
 
@@ -267,30 +274,35 @@ impl Shared {
                 // Up to where there are `KEPT` bytes.
                 let mut near = minimum;
                 let mut unchanged = Vec::new();
+                let mut idle = mem::take(&mut slot.idle);
                 let told = pagemap.scan(start..start + minimum, MOST_KEPT, |region| {
                     let region = region.start - start..region.end - start;
                     if seen <= KEPT {
                         near = region.end - (seen + region.len()).saturating_sub(KEPT);
                     }
                     seen += region.len();
+                    idle.see(&region);
                     #[expect(unsafe_code, reason = "what a guest has written must go")]
                     // SAFETY: the region is within `minimum`, so it is open, and the instance that used
                     // it is gone: its memory is being dropped.
                     unsafe {
-                        if seen <= UNSEEN {
+                        if seen <= UNSEEN || !idle.looks() {
                             slot.restore(region);
                         } else {
                             slot.restore_changed(region, &mut unchanged);
                         }
                     }
                 })?;
-                let idle: usize = unchanged.iter().map(Range::len).sum();
-                if idle > UNSEEN {
-                    for part in unchanged {
-                        slot.space.give_back(part)?;
-                    }
-                    seen -= idle;
+                let parts = match idle.judge(&unchanged) {
+                    Verdict::Keep => Vec::new(),
+                    Verdict::Probe(parts) => parts,
+                    Verdict::GiveBack => unchanged,
+                };
+                for part in parts {
+                    seen -= part.len();
+                    slot.space.give_back(part)?;
                 }
+                slot.idle = idle;
                 match self.room.take(seen.saturating_sub(KEPT)) {
                     Some(taken) => {
                         slot.beyond = Some(taken);

@@ -18,7 +18,7 @@ pub(crate) struct Code<'a> {
 }
 
 impl<'a> Code<'a> {
-    /// A component, with empty segments where data is left out.
+    /// A component, all of it or without its data.
     ///
     /// # Errors
     ///
@@ -40,6 +40,7 @@ impl<'a> Code<'a> {
     pub(crate) fn identify(&self, mut part: impl FnMut(&[u8])) -> io::Result<()> {
         let segments = self.without.map_or(&[][..], |data| &data.segments);
         let number = |number: usize| (number as u64).to_le_bytes();
+        part(&[FORMAT]);
         part(&number(segments.len()));
         for Segment { bytes, .. } in segments {
             part(&number(bytes.start));
@@ -60,7 +61,8 @@ impl<'a> Code<'a> {
     }
 }
 
-/// The component, with empty segments in place of the active ones of its module of that number.
+/// The component, without the active segments of its module of that number, or with empty ones in their place where the
+/// code may name them.
 fn without_data(bytes: &[u8], number: usize) -> Result<Vec<u8>, BinaryReaderError> {
     let mut copier = Copier { modules: 0, number };
     copier.component(bytes)
@@ -74,11 +76,15 @@ struct Copier {
     number: usize,
 }
 
+/// Changes when data is taken out in another way.
+const FORMAT: u8 = 2;
+
 /// Magic number, version and layer.
 const PREAMBLE: usize = 8;
 pub(super) const CORE_MODULE: u8 = 1;
 pub(super) const COMPONENT: u8 = 4;
 pub(super) const DATA: u8 = 11;
+const DATA_COUNT: u8 = 12;
 
 impl Copier {
     fn component(&mut self, bytes: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
@@ -94,8 +100,16 @@ impl Copier {
         if self.modules - 1 != self.number {
             return Ok(bytes.to_vec());
         }
+        let mut is_named = false;
         sections(bytes, |id, body| match id {
-            DATA => Ok(Cow::Owned(emptied(body)?)),
+            // It is before the code, if there is any code that names a segment.
+            DATA_COUNT => {
+                is_named = true;
+                Ok(Cow::Borrowed(body))
+            }
+            DATA if is_named => Ok(Cow::Owned(emptied(body)?)),
+            // An empty section.
+            DATA => Ok(Cow::Borrowed(&[0])),
             _ => Ok(Cow::Borrowed(body)),
         })
     }
@@ -119,10 +133,11 @@ fn sections<'a>(
     Ok(copy)
 }
 
-/// A data section whose active segments of the first memory are empty. Others stay.
+/// A data section whose active segments are empty. Others stay.
 fn emptied(body: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
-    /// Active, of memory 0, at `i32.const 0`, of no bytes.
-    const EMPTY: [u8; 5] = [0x00, 0x41, 0x00, 0x0b, 0x00];
+    /// Passive, of no bytes: what an active one is for the code, once it has been copied. An active one costs each
+    /// instance a call that copies nothing.
+    const EMPTY: [u8; 2] = [0x01, 0x00];
     let section = wasmparser::DataSectionReader::new(wasmparser::BinaryReader::new(body, 0))?;
     let mut copy = Vec::new();
     write_length(&mut copy, section.count() as usize);

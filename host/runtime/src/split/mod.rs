@@ -2,7 +2,7 @@
 //! made once and shared by all instances (`slots`), where running the code's own data segments would copy
 //! all of it for each request.
 //!
-//! What is taken out leaves an empty segment behind, so that every index still means the same. Only what
+//! Where code may name a segment, what is taken out leaves an empty one behind, so that every index still means the same. Only what
 //! is plain is taken out: one module with one memory, and segments at constant places. Everything else
 //! stays as it is, and is copied.
 
@@ -452,13 +452,20 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn segments_are_taken_out_and_leave_empty_ones() {
+    fn segments_are_taken_out_and_leave_empty_ones_where_code_may_name_them() {
         let data = [
             active(70_000, &large(7)),
             passive(b"stays"),
             active(10, b"low"),
         ];
-        let whole = component(&[module(4, &data)]);
+        // Before its data, which are the last section.
+        let named = |segments: &[Vec<u8>]| {
+            let mut bytes = module(4, segments);
+            let before = module(4, &[]).len() - section(DATA, &[0]).len();
+            bytes.splice(before..before, section(12, &[segments.len() as u8]));
+            bytes
+        };
+        let whole = component(&[named(&data)]);
         let found = split(&whole).unwrap();
         let taken = found.data.unwrap();
         assert_eq!(taken.place, 0..3 * PAGE);
@@ -466,8 +473,11 @@ pub(crate) mod tests {
         assert_eq!(places, [70_000, 10]);
         assert_eq!(whole[taken.segments[0].bytes.clone()], *large(7));
         assert_eq!(whole[taken.segments[1].bytes.clone()], *b"low");
-        let emptied = [active(0, b""), passive(b"stays"), active(0, b"")];
-        assert_eq!(code(&whole), component(&[module(4, &emptied)]));
+        let emptied = [passive(b""), passive(b"stays"), passive(b"")];
+        assert_eq!(code(&whole), component(&[named(&emptied)]));
+
+        let whole = component(&[module(4, &data)]);
+        assert_eq!(code(&whole), component(&[module(4, &[])]));
     }
 
     #[test]
@@ -506,7 +516,7 @@ pub(crate) mod tests {
         assert_ne!(one, identity(&made(70_001, &large(1), b"end")));
         assert_ne!(one, identity(&made(70_000, &vec![1; SMALL + 1], b"end")));
         let small = component(&[module(1, &[active(0, b"small")])]);
-        assert_eq!(identity(&small), [&[0; 8], &small[..]].concat());
+        assert_eq!(identity(&small), [&[2][..], &[0; 8], &small].concat());
     }
 
     #[test]

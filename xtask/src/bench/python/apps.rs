@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::bench::options::Options;
 use crate::bench::speed::contender::Contender;
 use crate::kit::process::work_folder;
-use crate::shell::{cargo, output, root, run, step, target_folder};
+use crate::shell::{cargo, root, run, step, target_folder};
 
 /// An application, in a folder of its name.
 pub(super) struct App {
@@ -111,17 +111,13 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
 /// A `wasm-gw` that builds.
 pub(super) struct Builder {
     program: PathBuf,
-    /// Whether it can run requests at the build.
-    pub(super) warms: bool,
 }
 
 impl Builder {
-    pub(super) fn new(program: &Path) -> Result<Self> {
-        let help = output(Command::new(program).args(["build", "--help"]))?;
-        Ok(Self {
+    pub(super) fn new(program: &Path) -> Self {
+        Self {
             program: program.to_owned(),
-            warms: has_option(&help, "--warm"),
-        })
+        }
     }
 
     /// `wasm-gw build` in a folder, where a wasm-gw.toml says what. Tools, packages and what is compiled are kept in
@@ -135,30 +131,21 @@ impl Builder {
             // An environment that happens to be active is none of the application's.
             .env_remove("VIRTUAL_ENV")
             .env("XDG_CACHE_HOME", cache);
-        // In each wasm-gw.toml once all builds know it: warm = ["/"]
-        if self.warms {
-            command.args(["--warm", "/"]);
-        }
         Ok(command)
     }
-}
-
-fn has_option(help: &str, option: &str) -> bool {
-    let mut words = help.split(|letter: char| letter.is_whitespace() || letter == ',');
-    words.any(|word| word == option)
 }
 
 /// The build of this checkout: the one that is measured, unless that is another one. For then what is served must not
 /// depend on who serves it.
 pub(super) fn builder(options: &Options, measured: &Contender) -> Result<Builder> {
     if options.servers.is_empty() {
-        return Builder::new(&measured.got.program);
+        return Ok(Builder::new(&measured.got.program));
     }
     step(
         "the build of this checkout, for the components",
         &mut cargo(".", &["build", "--locked", "--package", "wasm-gw"]),
     )?;
-    Builder::new(&target_folder().join("debug/wasm-gw"))
+    Ok(Builder::new(&target_folder().join("debug/wasm-gw")))
 }
 
 /// Runs a build and says how long it took.
@@ -197,11 +184,5 @@ mod tests {
                 assert!(is_locked, "{folder}: {package}");
             }
         }
-    }
-
-    #[test]
-    fn an_option_is_told_from_others_that_begin_alike() {
-        assert!(has_option("  -x, --warm <PATH>\n", "--warm"));
-        assert!(!has_option("      --warmth\n", "--warm"));
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Builds {
 
 /// Once each, since what the network takes is part of the first.
 pub(super) fn run(program: &Path) -> Result<Builds> {
-    let builder = Builder::new(program)?;
+    let builder = Builder::new(program);
     let folder = apps::place()?.join("build");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;

@@ -67,17 +67,10 @@ pub(crate) fn run(options: &Options) -> Result<Vec<bool>> {
     }
     let contenders = contenders::all(options, &mut missing);
     let ours: Vec<&Contender> = contenders.iter().filter(|it| it.is_gateway()).collect();
-    let mut warmed = false;
     if let Some(first) = ours.first()
         && !apps.is_empty()
     {
         let builder = apps::builder(options, first)?;
-        warmed = builder.warms;
-        if !warmed {
-            missing.push(format!(
-                "{WASM_GW}: nothing was warmed: its build has no --warm"
-            ));
-        }
         for app in &apps {
             // The others are measured nevertheless.
             if let Err(error) = app.build(&builder) {
@@ -92,10 +85,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<bool>> {
         missing.join("\n")
     );
     let machine = speed::machine(&contenders, load);
-    let figures = Figures {
-        warmed,
-        ..measure(options, &contenders, &asked, &mut missing)
-    };
+    let figures = measure(options, &contenders, &asked, &mut missing);
     let report = Report {
         machine,
         extent: speed::extent(options).text(),
