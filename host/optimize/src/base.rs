@@ -13,7 +13,6 @@ use wasmparser::DataKind;
 use crate::constant;
 use crate::error::{Unknown, unknown};
 use crate::links::Links;
-use crate::module::Kind;
 
 /// What the module exports.
 pub(crate) const MEMORY: &str = "memory";
@@ -106,7 +105,6 @@ fn data(links: &Links<'_, '_>) -> Result<DataSection, Unknown> {
     let mut section = DataSection::new();
     for member in &links.members {
         let module = links.module(member);
-        debug_assert!(module.imported(Kind::Memory).count() + module.memories.len() <= 1);
         for data in &module.data {
             if let DataKind::Active { offset_expr, .. } = &data.kind {
                 let offset = constant::number(links, member, offset_expr)?.expression();

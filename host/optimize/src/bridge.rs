@@ -62,8 +62,7 @@ pub(crate) fn find<'a>(
         if let Some(places) = calls_through(&modules[*module])?
             && let Some(filled) = fills(&modules[filling])?
             // Else no instance of it can be made.
-            && (filled.functions.keys())
-                .all(|&place| u64::from(place) < modules[*module].tables[0].ty.initial)
+            && filled.end <= modules[*module].tables[0].ty.initial
             && let Some(behind) = behind(&places, &filled)
         {
             bridges.insert(
@@ -81,8 +80,8 @@ pub(crate) fn find<'a>(
 
 /// What is behind each function, if a call of any would come to it.
 fn behind<'a>(
-    places: &HashMap<&'a str, Place>,
-    filled: &Filled<'a>,
+    places: &HashMap<&'a str, Place<'_>>,
+    filled: &Filled<'a, '_>,
 ) -> Option<HashMap<&'a str, (&'a str, &'a str)>> {
     let mut behind = HashMap::new();
     for (&name, place) in places {
@@ -96,13 +95,15 @@ fn behind<'a>(
 }
 
 /// A place in the table, and the type that it is called with.
-struct Place {
+struct Place<'m> {
     number: u32,
-    signature: FuncType,
+    signature: &'m FuncType,
 }
 
 /// The place in the table of each function, if a module does nothing but call through it.
-fn calls_through<'a>(module: &Module<'a>) -> Result<Option<HashMap<&'a str, Place>>, Unknown> {
+fn calls_through<'a, 'm>(
+    module: &'m Module<'a>,
+) -> Result<Option<HashMap<&'a str, Place<'m>>>, Unknown> {
     let is_small = module.imports.is_empty()
         && module.tables.len() == 1
         && matches!(module.tables[0].init, TableInit::RefNull)
@@ -130,7 +131,11 @@ fn calls_through<'a>(module: &Module<'a>) -> Result<Option<HashMap<&'a str, Plac
 }
 
 /// The place that a function calls, which passes on what it got and does nothing else.
-fn place_of_call(module: &Module<'_>, ty: u32, index: usize) -> Result<Option<Place>, Unknown> {
+fn place_of_call<'m>(
+    module: &'m Module<'_>,
+    ty: u32,
+    index: usize,
+) -> Result<Option<Place<'m>>, Unknown> {
     let body = &module.bodies[index];
     let Some(signature) = module.signature(ty) else {
         return Ok(None);
@@ -152,25 +157,27 @@ fn place_of_call(module: &Module<'_>, ty: u32, index: usize) -> Result<Option<Pl
         && operators.eof();
     Ok(passes_on.then(|| Place {
         number: value.cast_unsigned(),
-        signature: signature.clone(),
+        signature,
     }))
 }
 
 /// What a module puts where in a table, and what it starts then; both by what it imports.
-struct Filled<'a> {
-    functions: HashMap<u32, ((&'a str, &'a str), FuncType)>,
+struct Filled<'a, 'm> {
+    functions: HashMap<u32, ((&'a str, &'a str), &'m FuncType)>,
+    /// The table must be so large.
+    end: u64,
     start: Option<(&'a str, &'a str)>,
 }
 
 /// What a module fills a table with, if it does nothing else.
-fn fills<'a>(module: &Module<'a>) -> Result<Option<Filled<'a>>, Unknown> {
+fn fills<'a, 'm>(module: &'m Module<'a>) -> Result<Option<Filled<'a, 'm>>, Unknown> {
     let is_small = module.functions.is_empty()
         && module.tables.is_empty()
         && module.memories.is_empty()
         && module.globals.is_empty()
         && module.data.is_empty()
         && module.exports.is_empty()
-        && module.imported(Kind::Table).count() == 1
+        && module.imported(Kind::Table).len() == 1
         && (module.imports.iter())
             .all(|import| matches!(Kind::of(import.ty), Kind::Table | Kind::Function));
     if !is_small {
@@ -181,9 +188,10 @@ fn fills<'a>(module: &Module<'a>) -> Result<Option<Filled<'a>>, Unknown> {
         let Some(signature) = module.signature(ty) else {
             return Ok(None);
         };
-        imported.push(((import.module, import.name), signature.clone()));
+        imported.push(((import.module, import.name), signature));
     }
     let mut functions = HashMap::new();
+    let mut end = 0;
     for element in &module.elements {
         let ElementKind::Active { offset_expr, .. } = &element.kind else {
             return Ok(None);
@@ -193,12 +201,17 @@ fn fills<'a>(module: &Module<'a>) -> Result<Option<Filled<'a>>, Unknown> {
         else {
             return Ok(None);
         };
+        end = end.max(u64::from(first) + u64::from(items.count()));
         let mut place = first;
         for function in items {
-            functions.insert(place, imported[function? as usize].clone());
+            functions.insert(place, imported[function? as usize]);
             place = place.saturating_add(1);
         }
     }
     let start = module.start.map(|start| imported[start as usize].0);
-    Ok(Some(Filled { functions, start }))
+    Ok(Some(Filled {
+        functions,
+        end,
+        start,
+    }))
 }

@@ -1,5 +1,7 @@
 //! Writes the contents of a core module again, with the indices that they have in the one module.
 
+use std::collections::BTreeSet;
+
 use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasmparser::Operator;
 
@@ -21,9 +23,21 @@ pub(crate) struct Indices {
 
 /// Writes what is of one module.
 pub(crate) struct Recoder<'i> {
-    pub(crate) indices: &'i Indices,
-    /// For each global of the one module, whether any code sets it.
-    pub(crate) is_set: &'i mut [bool],
+    indices: &'i Indices,
+    /// The globals that the code sets, and the functions that it refers to without calling them; by their indices in the
+    /// one module.
+    pub(crate) set: BTreeSet<u32>,
+    pub(crate) referred: BTreeSet<u32>,
+}
+
+impl<'i> Recoder<'i> {
+    pub(crate) fn new(indices: &'i Indices) -> Self {
+        Self {
+            indices,
+            set: BTreeSet::new(),
+            referred: BTreeSet::new(),
+        }
+    }
 }
 
 type Recoded<T> = Result<T, Error<Unknown>>;
@@ -60,6 +74,11 @@ impl Reencode for Recoder<'_> {
         at(&self.indices.globals, global)
     }
 
+    /// There is one, under however many names.
+    fn memory_index(&mut self, _: u32) -> Recoded<u32> {
+        Ok(0)
+    }
+
     fn data_index(&mut self, data: u32) -> Recoded<u32> {
         let found = self.indices.data.get(data as usize).copied().flatten();
         found.ok_or_else(|| {
@@ -73,9 +92,24 @@ impl Reencode for Recoder<'_> {
         &mut self,
         operator: Operator<'a>,
     ) -> Recoded<wasm_encoder::Instruction<'a>> {
-        if let Operator::GlobalSet { global_index } = operator {
-            let global = self.global_index(global_index)? as usize;
-            self.is_set[global] = true;
+        match operator {
+            Operator::GlobalSet { global_index }
+            | Operator::GlobalAtomicSet { global_index, .. }
+            | Operator::GlobalAtomicRmwAdd { global_index, .. }
+            | Operator::GlobalAtomicRmwSub { global_index, .. }
+            | Operator::GlobalAtomicRmwAnd { global_index, .. }
+            | Operator::GlobalAtomicRmwOr { global_index, .. }
+            | Operator::GlobalAtomicRmwXor { global_index, .. }
+            | Operator::GlobalAtomicRmwXchg { global_index, .. }
+            | Operator::GlobalAtomicRmwCmpxchg { global_index, .. } => {
+                let global = self.global_index(global_index)?;
+                self.set.insert(global);
+            }
+            Operator::RefFunc { function_index } => {
+                let function = self.function_index(function_index)?;
+                self.referred.insert(function);
+            }
+            _ => {}
         }
         utils::instruction(self, operator)
     }

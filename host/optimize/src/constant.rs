@@ -56,6 +56,10 @@ pub(crate) fn number(
 /// A global that is made of a global that is made of a global.
 const DEEPEST: usize = 100;
 
+/// So many steps all constants of a component may take: a global that is twice another, which is twice another, takes
+/// twice as many with each.
+pub(crate) const MOST_STEPS: u32 = 10_000_000;
+
 fn evaluate(
     links: &Links<'_, '_>,
     instance: usize,
@@ -68,6 +72,8 @@ fn evaluate(
     let mut stack = Vec::new();
     for operator in expression.get_operators_reader() {
         let operator = operator?;
+        let left = links.steps_left.get().checked_sub(1);
+        links.steps_left.set(left.ok_or_else(odd)?);
         let value = match operator {
             Operator::I32Const { value } => I32(value),
             Operator::I64Const { value } => I64(value),
@@ -101,16 +107,13 @@ fn global(
     depth: usize,
 ) -> Result<Number, Unknown> {
     let module = links.module_of(instance)?;
-    let imported = module.imported(Kind::Global).count();
+    let imported = module.imported(Kind::Global).len();
     if let Some(own) = (index as usize).checked_sub(imported) {
         let global = module.globals.get(own);
         let global = global.ok_or_else(|| unknown("an index leads nowhere"))?;
         return evaluate(links, instance, &global.init_expr, depth);
     }
-    let member = links
-        .members
-        .iter()
-        .find(|member| member.instance == instance);
+    let member = links.member(instance);
     let import = module.imported(Kind::Global).nth(index as usize);
     let (Some(member), Some(import)) = (member, import) else {
         return Err(unknown("an index leads nowhere"));

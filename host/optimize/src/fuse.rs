@@ -1,6 +1,6 @@
 //! The module that all others become.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use wasm_encoder::reencode::Reencode;
 use wasm_encoder::{
@@ -48,6 +48,8 @@ struct Fusion<'l, 'p, 'a> {
     /// The place of the member, by its instance.
     places: HashMap<usize, usize>,
     types: TypeSection,
+    /// How many types those are. A section counts groups of them.
+    type_count: u32,
     imports: ImportSection,
     /// The imported functions, and where.
     canons: Vec<usize>,
@@ -62,6 +64,7 @@ impl<'l, 'p, 'a> Fusion<'l, 'p, 'a> {
             indices: Vec::new(),
             places: HashMap::new(),
             types: TypeSection::new(),
+            type_count: 0,
             imports: ImportSection::new(),
             canons: Vec::new(),
             canon_at: HashMap::new(),
@@ -73,16 +76,14 @@ impl<'l, 'p, 'a> Fusion<'l, 'p, 'a> {
             }
             fusion.places.insert(member.instance, place);
             let indices = Indices {
-                types: fusion.types.len(),
+                types: fusion.type_count,
                 ..Indices::default()
             };
-            let mut recoder = Recoder {
-                indices: &indices,
-                is_set: &mut [],
-            };
+            let mut recoder = Recoder::new(&indices);
             for group in &module.types {
                 recoder.parse_recursive_type_group(fusion.types.ty(), group.clone())?;
             }
+            fusion.type_count += module.type_count();
             fusion.indices.push(indices);
         }
         Ok(fusion)
@@ -138,7 +139,7 @@ impl<'l, 'p, 'a> Fusion<'l, 'p, 'a> {
         let place = *(self.places.get(&instance))
             .ok_or_else(|| unknown("its modules share the table that calls the host"))?;
         let module = self.links.module(&self.links.members[place]);
-        Ok(first[place] + index - module.imported(kind).count() as u32)
+        Ok(first[place] + index - module.imported(kind).len() as u32)
     }
 
     /// Tables, globals, tags, and segments.
@@ -197,12 +198,21 @@ impl<'l, 'p, 'a> Fusion<'l, 'p, 'a> {
             .sum();
         let mut is_set = vec![false; globals];
         let mut written = Sections::default();
+        let mut referred = BTreeSet::new();
         for (place, member) in links.members.iter().enumerate() {
-            let mut recoder = Recoder {
-                indices: &self.indices[place],
-                is_set: &mut is_set,
-            };
+            let mut recoder = Recoder::new(&self.indices[place]);
             written.add(links, member, &mut recoder)?;
+            for global in recoder.set {
+                is_set[global as usize] = true;
+            }
+            referred.append(&mut recoder.referred);
+        }
+        if !referred.is_empty() {
+            // Code may only refer to functions that something else names. What exported them is gone.
+            let functions: Vec<u32> = referred.into_iter().collect();
+            written
+                .elements
+                .declared(Elements::Functions(functions.into()));
         }
         let globals = self.globals(&is_set)?;
         let start = self.start(&mut written)?;
@@ -268,10 +278,7 @@ impl<'l, 'p, 'a> Fusion<'l, 'p, 'a> {
     fn globals(&self, is_set: &[bool]) -> Result<GlobalSection, Unknown> {
         let mut section = GlobalSection::new();
         for (place, member) in self.links.members.iter().enumerate() {
-            let mut recoder = Recoder {
-                indices: &self.indices[place],
-                is_set: &mut [],
-            };
+            let mut recoder = Recoder::new(&self.indices[place]);
             for global in &self.links.module(member).globals {
                 let mut ty = recoder.global_type(global.ty)?;
                 ty.mutable &= is_set[section.len() as usize];
@@ -296,7 +303,7 @@ impl<'l, 'p, 'a> Fusion<'l, 'p, 'a> {
         }
         function.instructions().end();
         let index = self.canons.len() as u32 + written.functions.len();
-        written.functions.function(self.types.len());
+        written.functions.function(self.type_count);
         written.code.function(&function);
         self.types.ty().function([], []);
         Ok(Some(index))
@@ -373,8 +380,13 @@ impl Sections {
         for body in &module.bodies {
             recoder.parse_function_body(&mut self.code, body.clone())?;
         }
-        let imported = module.imported(Kind::Function).count() as u32;
-        for &(index, name) in module.names.iter().filter(|(index, _)| *index >= imported) {
+        // Nothing depends on names, which may be anything.
+        let imported = module.imported(Kind::Function).len() as u32;
+        let own = imported..imported + module.functions.len() as u32;
+        let names: BTreeMap<u32, &str> = (module.names.iter().copied())
+            .filter(|(index, _)| own.contains(index))
+            .collect();
+        for (index, name) in names {
             self.names.append(recoder.function_index(index)?, name);
         }
         Ok(())

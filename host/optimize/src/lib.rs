@@ -13,8 +13,9 @@
 //! | base | the memory with all that it holds at first, and a small table by which the host calls back |
 //! | fused | all code and tables; it imports the memory, and functions of the host without anything between |
 //!
-//! Everything else of the component stays as it was, to the byte. A component of a shape that is not known is not
-//! touched ([`Unknown`]).
+//! What the component imports, exports and has inside stays as it was. What is lost is what nobody needs who runs it: the
+//! custom sections of its modules, as those of debuggers, but for the names of functions. A component of a shape that is not
+//! known is not touched ([`Unknown`]).
 //!
 //! In reading order:
 //!

@@ -1,10 +1,12 @@
 //! Which export is behind an import.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
-use wasmparser::{ExternalKind, Import};
+use wasmparser::Import;
 
 use crate::bridge::{self, Bridge};
+use crate::constant;
 use crate::error::{Unknown, unknown};
 use crate::module::{Kind, Module};
 use crate::parts::{Function, Instance, Parts};
@@ -23,6 +25,10 @@ pub(crate) struct Links<'p, 'a> {
     parts: &'p Parts<'a>,
     modules: Vec<Module<'a>>,
     bridges: HashMap<usize, Bridge<'a>>,
+    /// The items of each instance that has been put together, by kind and name.
+    items: HashMap<usize, HashMap<(Kind, &'a str), u32>>,
+    /// For [`constant`].
+    pub(crate) steps_left: Cell<u32>,
     /// The instances that become one, in their order.
     pub(crate) members: Vec<Member<'a>>,
     /// What is called when all of them are there.
@@ -46,9 +52,19 @@ impl<'p, 'a> Links<'p, 'a> {
             parts,
             modules: modules.collect::<Result<_, _>>()?,
             bridges: HashMap::new(),
+            items: HashMap::new(),
+            steps_left: Cell::new(constant::MOST_STEPS),
             members: Vec::new(),
             starts: Vec::new(),
         };
+        for (number, instance) in parts.instances.iter().enumerate() {
+            if let Instance::Items(items) = instance {
+                let items = items
+                    .iter()
+                    .map(|item| ((item.kind.into(), item.name), item.index));
+                links.items.insert(number, items.collect());
+            }
+        }
         links.bridges = bridge::find(parts, &links.modules, |instance, name| {
             links.behind(Kind::Table, instance, name)
         })?;
@@ -76,6 +92,12 @@ impl<'p, 'a> Links<'p, 'a> {
         }
         links.find_starts()?;
         Ok(links)
+    }
+
+    /// The member that an instance is.
+    pub(crate) fn member(&self, instance: usize) -> Option<&Member<'a>> {
+        let place = (self.members).binary_search_by_key(&instance, |member| member.instance);
+        self.members.get(place.ok()?)
     }
 
     pub(crate) fn module(&self, member: &Member<'_>) -> &Module<'a> {
@@ -111,7 +133,7 @@ impl<'p, 'a> Links<'p, 'a> {
 
     /// What is behind a memory of the component.
     pub(crate) fn memory(&self, index: u32) -> Result<Source, Unknown> {
-        let export = self.parts.item(ExternalKind::Memory, index)?;
+        let export = self.parts.item(Kind::Memory, index)?;
         self.behind(Kind::Memory, export.instance, export.name)
     }
 
@@ -120,16 +142,15 @@ impl<'p, 'a> Links<'p, 'a> {
         let (mut instance, mut name) = (instance, name);
         for _ in 0..FARTHEST {
             (instance, name) = match &self.parts.instances[instance] {
-                Instance::Items(items) => {
-                    let item = (items.iter())
-                        .find(|item| item.name == name && item.kind == kind.external())
+                Instance::Items(_) => {
+                    let index = *(self.items[&instance].get(&(kind, name)))
                         .ok_or_else(|| unknown("an import leads nowhere"))?;
                     let export = match kind {
-                        Kind::Function => match self.parts.function(item.index)? {
+                        Kind::Function => match self.parts.function(index)? {
                             Function::Export(export) => export,
                             Function::Canon(canon) => return Ok(Source::Canon(canon)),
                         },
-                        _ => self.parts.item(item.kind, item.index)?,
+                        _ => self.parts.item(kind, index)?,
                     };
                     (export.instance, export.name)
                 }
@@ -166,30 +187,42 @@ impl<'p, 'a> Links<'p, 'a> {
         Err(unknown("its imports go round in a circle"))
     }
 
-    /// Functions that start a module are called when all are linked, and not one by one.
+    /// Functions that start a module are called when all are linked, in their order, and not one by one.
     fn find_starts(&mut self) -> Result<(), Unknown> {
+        let fillers: HashMap<usize, &Bridge<'a>> = (self.bridges.values())
+            .map(|bridge| (bridge.filler, bridge))
+            .collect();
         let mut starts = Vec::new();
-        for member in &self.members {
-            let module = self.module(member);
-            if !starts.is_empty() && module.initializes() {
-                return Err(unknown(
-                    "a module of it starts before another one has put its data into memory",
-                ));
-            }
-            if let Some(index) = module.start {
-                starts.push(match module.imported(Kind::Function).nth(index as usize) {
-                    Some(import) => self.import(member, import)?,
-                    None => Source::Own {
-                        instance: member.instance,
-                        index,
-                    },
-                });
-            }
-        }
-        for bridge in self.bridges.values() {
-            if let Some((module, name)) = bridge.start
-                && let Instance::Module { arguments, .. } = &self.parts.instances[bridge.filler]
-            {
+        for (number, instance) in self.parts.instances.iter().enumerate() {
+            let Instance::Module { module, arguments } = instance else {
+                continue;
+            };
+            let module = &self.modules[*module];
+            let imported = match fillers.get(&number) {
+                // It does not fill anything any more.
+                Some(filler) => filler.start,
+                None => {
+                    if !starts.is_empty() && module.initializes() {
+                        return Err(unknown(
+                            "a module of it starts before another one has put its data into memory",
+                        ));
+                    }
+                    let Some(index) = module.start else {
+                        continue;
+                    };
+                    match module.imported(Kind::Function).nth(index as usize) {
+                        Some(import) => Some((import.module, import.name)),
+                        None => {
+                            starts.push(Source::Own {
+                                instance: number,
+                                index,
+                            });
+                            None
+                        }
+                    }
+                }
+            };
+            if let Some((module, name)) = imported {
                 let argument = arguments.iter().find(|(from, _)| *from == module);
                 let argument = argument.ok_or_else(|| unknown("an import leads nowhere"))?;
                 starts.push(self.behind(Kind::Function, argument.1, name)?);

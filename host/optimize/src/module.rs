@@ -28,6 +28,10 @@ pub(crate) struct Module<'a> {
     pub(crate) bodies: Vec<FunctionBody<'a>>,
     /// What functions are called, for whoever looks for a fault.
     pub(crate) names: Vec<(u32, &'a str)>,
+    /// The group of each type, and its place in it.
+    type_at: Vec<(usize, usize)>,
+    /// The imports of each kind, by their places in `imports`.
+    imported: [Vec<usize>; 5],
 }
 
 impl<'a> Module<'a> {
@@ -35,6 +39,13 @@ impl<'a> Module<'a> {
         let mut module = Self::default();
         for payload in Parser::new(0).parse_all(bytes) {
             module.add(payload?)?;
+        }
+        for (number, group) in module.types.iter().enumerate() {
+            let places = 0..group.types().len();
+            module.type_at.extend(places.map(|place| (number, place)));
+        }
+        for (place, import) in module.imports.iter().enumerate() {
+            module.imported[Kind::of(import.ty) as usize].push(place);
         }
         Ok(module)
     }
@@ -71,10 +82,8 @@ impl<'a> Module<'a> {
     }
 
     /// The imported ones of a kind, in the order of their indices.
-    pub(crate) fn imported(&self, kind: Kind) -> impl Iterator<Item = &Import<'a>> {
-        self.imports
-            .iter()
-            .filter(move |import| Kind::of(import.ty) == kind)
+    pub(crate) fn imported(&self, kind: Kind) -> impl ExactSizeIterator<Item = &Import<'a>> {
+        (self.imported[kind as usize].iter()).map(|&place| &self.imports[place])
     }
 
     /// The type of each function, those that are imported first.
@@ -86,11 +95,23 @@ impl<'a> Module<'a> {
         imported.chain(self.functions.iter().copied()).collect()
     }
 
-    /// The type of a function, by the type's index.
+    /// How many types it has.
+    pub(crate) fn type_count(&self) -> u32 {
+        self.type_at.len() as u32
+    }
+
+    /// The type of a function, by the type's index, if all that there is to it is what it takes and returns: such types
+    /// are the same wherever they are.
     pub(crate) fn signature(&self, ty: u32) -> Option<&FuncType> {
-        let mut types = self.types.iter().flat_map(RecGroup::types);
-        match &types.nth(ty as usize)?.composite_type.inner {
-            CompositeInnerType::Func(signature) => Some(signature),
+        let &(group, place) = self.type_at.get(ty as usize)?;
+        let mut types = self.types[group].types();
+        let ty = types.nth(place)?;
+        let is_plain = self.types[group].types().len() == 1
+            && ty.is_final
+            && ty.supertype_idx.is_none()
+            && !ty.composite_type.shared;
+        match &ty.composite_type.inner {
+            CompositeInnerType::Func(signature) if is_plain => Some(signature),
             _ => None,
         }
     }
@@ -102,7 +123,7 @@ impl<'a> Module<'a> {
 }
 
 /// What can be imported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Function,
     Table,
@@ -121,14 +142,16 @@ impl Kind {
             TypeRef::Tag(_) => Self::Tag,
         }
     }
+}
 
-    pub(crate) fn external(self) -> ExternalKind {
-        match self {
-            Self::Function => ExternalKind::Func,
-            Self::Table => ExternalKind::Table,
-            Self::Memory => ExternalKind::Memory,
-            Self::Global => ExternalKind::Global,
-            Self::Tag => ExternalKind::Tag,
+impl From<ExternalKind> for Kind {
+    fn from(kind: ExternalKind) -> Self {
+        match kind {
+            ExternalKind::Func | ExternalKind::FuncExact => Self::Function,
+            ExternalKind::Table => Self::Table,
+            ExternalKind::Memory => Self::Memory,
+            ExternalKind::Global => Self::Global,
+            ExternalKind::Tag => Self::Tag,
         }
     }
 }

@@ -7,6 +7,7 @@ use wasmparser::{
 };
 
 use crate::error::{Unknown, unknown};
+use crate::module::Kind;
 
 /// A component's outermost level. What is deeper inside stays as it is.
 #[derive(Default)]
@@ -231,11 +232,11 @@ impl<'a> Parts<'a> {
     }
 
     /// The item behind an index that is no function's.
-    pub(crate) fn item(&self, kind: ExternalKind, index: u32) -> Result<Export<'a>, Unknown> {
+    pub(crate) fn item(&self, kind: Kind, index: u32) -> Result<Export<'a>, Unknown> {
         let space = match kind {
-            ExternalKind::Memory => &self.memories,
-            ExternalKind::Table => &self.tables,
-            ExternalKind::Global => &self.globals,
+            Kind::Memory => &self.memories,
+            Kind::Table => &self.tables,
+            Kind::Global => &self.globals,
             _ => return Err(unknown("its modules share exceptions")),
         };
         let export = space.get(index as usize);

@@ -1,6 +1,6 @@
 //! The component around the two modules. Its sections keep their order and, but for the core side, their bytes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use wasm_encoder::reencode::{Error, Reencode, ReencodeComponent, RoundtripReencoder};
 use wasm_encoder::{
@@ -32,6 +32,14 @@ pub(crate) fn rewrite(parts: &Parts<'_>, links: &Links<'_, '_>) -> Result<Vec<u8
     let last = (parts.sections.iter())
         .rposition(|section| matches!(section, Section::Instances))
         .ok_or_else(|| unknown("it makes no instance of its modules"))?;
+    let first = (parts.sections.iter())
+        .position(|section| matches!(section, Section::Instances))
+        .unwrap_or(last);
+    // All of the code begins behind what is between.
+    let acts = |section: &Section<'_>| matches!(section, Section::Other { id, .. } if [COMPONENT_INSTANCE, COMPONENT_START].contains(id));
+    if !links.starts.is_empty() && parts.sections[first..last].iter().any(acts) {
+        return Err(unknown("modules and components of it start in turns"));
+    }
     let mut has_modules = false;
     for (number, section) in parts.sections.iter().enumerate() {
         match section {
@@ -82,9 +90,10 @@ pub(crate) fn rewrite(parts: &Parts<'_>, links: &Links<'_, '_>) -> Result<Vec<u8
 /// What the host calls while the code is not there yet: functions that allocate what it gives, and destructors.
 fn callbacks(parts: &Parts<'_>, links: &Links<'_, '_>) -> Result<Vec<base::Callback>, Unknown> {
     let mut callbacks = Vec::new();
+    let mut seen = HashSet::new();
     let mut add = |index: u32| -> Result<(), Unknown> {
         if let Source::Own { instance, index } = links.function(index)?
-            && !callbacks.contains(&(instance, index))
+            && seen.insert((instance, index))
         {
             callbacks.push((instance, index));
         }
@@ -117,6 +126,7 @@ fn callbacks(parts: &Parts<'_>, links: &Links<'_, '_>) -> Result<Vec<base::Callb
 /// What functions of the component need of the code.
 fn exported(parts: &Parts<'_>, links: &Links<'_, '_>) -> Result<Vec<(usize, u32)>, Unknown> {
     let mut exported = Vec::new();
+    let mut seen = HashSet::new();
     for section in &parts.sections {
         let Section::Canons(canons) = section else {
             continue;
@@ -137,7 +147,7 @@ fn exported(parts: &Parts<'_>, links: &Links<'_, '_>) -> Result<Vec<(usize, u32)
             });
             for index in of_options.chain([*core_func_index]) {
                 if let Source::Own { instance, index } = links.function(index)?
-                    && !exported.contains(&(instance, index))
+                    && seen.insert((instance, index))
                 {
                     exported.push((instance, index));
                 }
@@ -158,6 +168,8 @@ struct Writer<'l, 'p, 'a> {
 }
 
 const CORE_MODULE: u8 = 1;
+const COMPONENT_INSTANCE: u8 = 5;
+const COMPONENT_START: u8 = 9;
 
 /// The indices of the two modules, of what is imported from the second, and of the instances of all.
 const BASE: u32 = 0;
@@ -319,8 +331,11 @@ impl Writer<'_, '_, '_> {
                 }
                 Old::Realloc(index) => CanonicalOption::Realloc(self.core(index, own)?),
                 Old::PostReturn(index) => CanonicalOption::PostReturn(self.core(index, own)?),
-                Old::Async | Old::Callback(_) | Old::CoreType(_) | Old::Gc => {
+                Old::Async | Old::Callback(_) => {
                     return Err(unknown("it waits for several things at once (async)"));
+                }
+                Old::CoreType(_) | Old::Gc => {
+                    return Err(unknown("it passes objects of a garbage collector"));
                 }
             });
         }

@@ -111,6 +111,129 @@ fn a_table_that_is_called_in_another_way_is_fused_like_the_rest() {
     assert_eq!(links(&after), (2, 3));
 }
 
+/// A module that is started when a table is filled, and one that comes afterwards.
+fn begun(late: &str) -> String {
+    format!(
+        r#"(component
+          (core module $main (memory (export "memory") 1) (global $seen (mut i32) (i32.const 0))
+            (func $then (param i32)
+              (global.set $seen (i32.add (i32.mul (global.get $seen) (i32.const 10)) (local.get 0))))
+            (func (export "one") (call $then (i32.const 1)) (call $then (i32.load (i32.const 4))))
+            (func (export "two") (call $then (i32.const 2)))
+            (func (export "run") (result i32) (global.get $seen)))
+          (core module $shim (table (export "table") 1 1 funcref) (type $none (func))
+            (func (export "two") (call_indirect (type $none) (i32.const 0))))
+          (core module $fill
+            (import "" "table" (table 1 1 funcref)) (import "" "one" (func $one)) (import "" "two" (func $two))
+            (elem (i32.const 0) func $two) (start $one))
+          (core module $late {late})
+          (core instance $i (instantiate $main))
+          (core instance $s (instantiate $shim))
+          (alias core export $i "one" (core func $one)) (alias core export $i "two" (core func $two))
+          (alias core export $s "table" (core table $table))
+          (core instance $arguments
+            (export "table" (table $table)) (export "one" (func $one)) (export "two" (func $two)))
+          (core instance (instantiate $fill (with "" (instance $arguments))))
+          (core instance (instantiate $late (with "main" (instance $i)) (with "shim" (instance $s))))
+          (func (export "run") (result u32) (canon lift (core func $i "run"))))"#
+    )
+}
+
+#[test]
+fn modules_start_in_their_order() {
+    let starts = begun(r#"(import "shim" "two" (func $two)) (start $two)"#);
+    let before = binary(&starts);
+    assert_eq!(run(&before), 102);
+    assert_eq!(run(&optimize(&before).unwrap()), 102);
+    left_alone(
+        &begun(r#"(import "main" "memory" (memory 1)) (data (i32.const 4) "\05")"#),
+        "starts before",
+    );
+}
+
+#[test]
+fn a_function_that_was_known_by_its_export_can_be_referred_to() {
+    let before = binary(
+        r#"(component
+          (core module $m (memory 1) (type $number (func (result i32))) (table 1 funcref)
+            (func $seven (export "seven") (result i32) (i32.const 7))
+            (func (export "run") (result i32)
+              (table.set (i32.const 0) (ref.func $seven))
+              (call_indirect (type $number) (i32.const 0))))
+          (core instance $i (instantiate $m))
+          (func (export "run") (result u32) (canon lift (core func $i "run"))))"#,
+    );
+    assert_eq!(run(&optimize(&before).unwrap()), 7);
+}
+
+#[test]
+fn one_memory_may_have_two_names() {
+    let before = binary(
+        r#"(component
+          (core module $m (memory (export "memory") 1))
+          (core module $n (import "m" "a" (memory $a 1)) (import "m" "b" (memory $b 1))
+            (func (export "run") (result i32)
+              (i32.store $b (i32.const 0) (i32.const 7))
+              (i32.load $a (i32.const 0))))
+          (core instance $i (instantiate $m))
+          (alias core export $i "memory" (core memory $memory))
+          (core instance $both (export "a" (memory $memory)) (export "b" (memory $memory)))
+          (core instance $j (instantiate $n (with "m" (instance $both))))
+          (func (export "run") (result u32) (canon lift (core func $j "run"))))"#,
+    );
+    assert_eq!(run(&optimize(&before).unwrap()), 7);
+}
+
+#[test]
+fn types_that_belong_together_count_one_by_one() {
+    // The engine of these tests has no types of this kind, but the second validation looks at each index.
+    let optimized = optimize(&binary(
+        r#"(component
+          (core module $a (memory (export "memory") 1)
+            (rec (type (func (param i32))) (type (func (param i64))) (type (func (param f32))))
+            (func (export "none")))
+          (core module $b (import "a" "memory" (memory 1)) (type $number (func (result i32)))
+            (func (export "run") (type $number) (i32.const 7)))
+          (core instance $i (instantiate $a))
+          (core instance $j (instantiate $b (with "a" (instance $i))))
+          (func (export "run") (result u32) (canon lift (core func $j "run"))))"#,
+    ));
+    assert!(optimized.is_ok(), "{optimized:?}");
+}
+
+#[test]
+fn what_cannot_be_instantiated_cannot_afterwards() {
+    let beyond = BRIDGE.replace(
+        "(elem (i32.const 0) func $greet)",
+        "(elem (i32.const 0) func $greet) (elem (i32.const 100) func)",
+    );
+    let before = binary(&beyond);
+    assert_eq!(try_run(&before), Err("no instance can be made"));
+    assert_eq!(
+        try_run(&optimize(&before).unwrap()),
+        Err("no instance can be made")
+    );
+}
+
+#[test]
+fn globals_that_are_twice_each_other_take_no_time() {
+    let twice = |from: usize| {
+        format!(
+            "(global $g{} i32 (i32.add (global.get $g{from}) (global.get $g{from})))",
+            from + 1
+        )
+    };
+    let globals: Vec<String> = (0..60).map(twice).collect();
+    left_alone(
+        &format!(
+            "(component (core module $m (memory 1) (global $g0 i32 (i32.const 1)) {})
+               (core instance (instantiate $m)))",
+            globals.join(" ")
+        ),
+        "no number",
+    );
+}
+
 #[test]
 fn custom_sections_stay_and_the_last_one_stays_last() {
     let with = |component: &[u8]| {

@@ -14,7 +14,8 @@ use crate::usage::Usage;
 /// Make a component whose instances are made faster, and that does the same
 ///
 /// Its core modules become one, so that an instance has nothing to link; what the component imports and exports stays
-/// as it is. `wasm-gw build` does this by itself. A component of a shape that is not known is left as it is.
+/// as it is. What debuggers need is left out, but for the names of functions. `wasm-gw build` does this by itself. A
+/// component of a shape that is not known is left as it is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   wasm-gw optimize app.wasm
@@ -52,7 +53,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     if args.json {
         return printer::document(&json!({
-            "component": output,
+            "component": output.display().to_string(),
             "bytes": bytes.len(),
             "bytes_before": before.len(),
             "optimized": why_not.is_none(),

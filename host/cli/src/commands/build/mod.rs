@@ -114,7 +114,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     made.write(&output)?;
     if args.json {
         return printer::document(&json!({
-            "component": output,
+            "component": output.display().to_string(),
             "bytes": std::fs::metadata(&output)?.len(),
             "printed": made.printed,
             "unchanged": made.was_there,
