@@ -33,14 +33,12 @@ pub(crate) fn find<'a>(
     // Who imports which instance's table.
     let mut users: HashMap<usize, Vec<usize>> = HashMap::new();
     for (number, instance) in parts.instances.iter().enumerate() {
-        let Instance::Module { module, arguments } = instance else {
+        let Instance::Module { module, .. } = instance else {
             continue;
         };
         for import in modules[*module].imported(Kind::Table) {
-            let argument = arguments.iter().find(|(name, _)| *name == import.module);
-            if let Some(&(_, from)) = argument
-                && let Source::Own { instance, .. } = table_behind(from, import.name)?
-            {
+            let from = parts.argument(number, import.module)?;
+            if let Source::Own { instance, .. } = table_behind(from, import.name)? {
                 users.entry(instance).or_default().push(number);
             }
         }

@@ -47,7 +47,7 @@ pub(crate) fn depends(expression: &wasmparser::ConstExpr<'_>) -> Result<bool, Un
 /// What an expression comes to, in the module of a member.
 pub(crate) fn number(
     links: &Links<'_, '_>,
-    member: &Member<'_>,
+    member: &Member,
     expression: &wasmparser::ConstExpr<'_>,
 ) -> Result<Number, Unknown> {
     evaluate(links, member.instance, expression, 0)

@@ -326,7 +326,7 @@ impl Sections {
     fn add(
         &mut self,
         links: &Links<'_, '_>,
-        member: &Member<'_>,
+        member: &Member,
         recoder: &mut Recoder<'_>,
     ) -> Result<(), Unknown> {
         let module = links.module(member);
@@ -396,7 +396,7 @@ impl Sections {
 /// An expression in the one module, where what a global holds is known.
 fn constant(
     links: &Links<'_, '_>,
-    member: &Member<'_>,
+    member: &Member,
     recoder: &mut Recoder<'_>,
     expression: &wasmparser::ConstExpr<'_>,
 ) -> Result<ConstExpr, Unknown> {

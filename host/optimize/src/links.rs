@@ -25,21 +25,18 @@ pub(crate) struct Links<'p, 'a> {
     parts: &'p Parts<'a>,
     modules: Vec<Module<'a>>,
     bridges: HashMap<usize, Bridge<'a>>,
-    /// The items of each instance that has been put together, by kind and name.
-    items: HashMap<usize, HashMap<(Kind, &'a str), u32>>,
     /// For [`constant`].
     pub(crate) steps_left: Cell<u32>,
     /// The instances that become one, in their order.
-    pub(crate) members: Vec<Member<'a>>,
+    pub(crate) members: Vec<Member>,
     /// What is called when all of them are there.
     pub(crate) starts: Vec<Source>,
 }
 
 /// An instance whose module becomes a part of the one module.
-pub(crate) struct Member<'a> {
+pub(crate) struct Member {
     pub(crate) instance: usize,
-    pub(crate) module: usize,
-    arguments: HashMap<&'a str, usize>,
+    module: usize,
 }
 
 /// A longer way from an import to what is behind it is a circle.
@@ -52,19 +49,10 @@ impl<'p, 'a> Links<'p, 'a> {
             parts,
             modules: modules.collect::<Result<_, _>>()?,
             bridges: HashMap::new(),
-            items: HashMap::new(),
             steps_left: Cell::new(constant::MOST_STEPS),
             members: Vec::new(),
             starts: Vec::new(),
         };
-        for (number, instance) in parts.instances.iter().enumerate() {
-            if let Instance::Items(items) = instance {
-                let items = items
-                    .iter()
-                    .map(|item| ((item.kind.into(), item.name), item.index));
-                links.items.insert(number, items.collect());
-            }
-        }
         links.bridges = bridge::find(parts, &links.modules, |instance, name| {
             links.behind(Kind::Table, instance, name)
         })?;
@@ -73,7 +61,7 @@ impl<'p, 'a> Links<'p, 'a> {
             .collect();
         let mut seen = vec![false; links.modules.len()];
         for (number, instance) in parts.instances.iter().enumerate() {
-            let Instance::Module { module, arguments } = instance else {
+            let Instance::Module { module, .. } = instance else {
                 continue;
             };
             if std::mem::replace(&mut seen[*module], true) {
@@ -83,7 +71,6 @@ impl<'p, 'a> Links<'p, 'a> {
                 links.members.push(Member {
                     instance: number,
                     module: *module,
-                    arguments: arguments.iter().copied().collect(),
                 });
             }
         }
@@ -95,12 +82,12 @@ impl<'p, 'a> Links<'p, 'a> {
     }
 
     /// The member that an instance is.
-    pub(crate) fn member(&self, instance: usize) -> Option<&Member<'a>> {
+    pub(crate) fn member(&self, instance: usize) -> Option<&Member> {
         let place = (self.members).binary_search_by_key(&instance, |member| member.instance);
         self.members.get(place.ok()?)
     }
 
-    pub(crate) fn module(&self, member: &Member<'_>) -> &Module<'a> {
+    pub(crate) fn module(&self, member: &Member) -> &Module<'a> {
         &self.modules[member.module]
     }
 
@@ -113,13 +100,8 @@ impl<'p, 'a> Links<'p, 'a> {
     }
 
     /// What a member imports.
-    pub(crate) fn import(
-        &self,
-        member: &Member<'a>,
-        import: &Import<'a>,
-    ) -> Result<Source, Unknown> {
-        let instance = member.arguments.get(import.module);
-        let instance = *instance.ok_or_else(|| unknown("an import leads nowhere"))?;
+    pub(crate) fn import(&self, member: &Member, import: &Import<'a>) -> Result<Source, Unknown> {
+        let instance = self.parts.argument(member.instance, import.module)?;
         self.behind(Kind::of(import.ty), instance, import.name)
     }
 
@@ -142,8 +124,8 @@ impl<'p, 'a> Links<'p, 'a> {
         let (mut instance, mut name) = (instance, name);
         for _ in 0..FARTHEST {
             (instance, name) = match &self.parts.instances[instance] {
-                Instance::Items(_) => {
-                    let index = *(self.items[&instance].get(&(kind, name)))
+                Instance::Items(items) => {
+                    let index = *(items.get(&(kind, name)))
                         .ok_or_else(|| unknown("an import leads nowhere"))?;
                     let export = match kind {
                         Kind::Function => match self.parts.function(index)? {
@@ -154,18 +136,13 @@ impl<'p, 'a> Links<'p, 'a> {
                     };
                     (export.instance, export.name)
                 }
-                Instance::Module { module, arguments } => {
+                Instance::Module { module, .. } => {
                     let bridge = self.bridges.get(&instance);
-                    let (arguments, from) = match bridge.filter(|_| kind == Kind::Function) {
+                    let (importer, from) = match bridge.filter(|_| kind == Kind::Function) {
                         Some(bridge) => {
                             let behind = bridge.behind.get(name).copied();
                             let behind = behind.ok_or_else(|| unknown("a table has a gap"))?;
-                            match &self.parts.instances[bridge.filler] {
-                                Instance::Module { arguments, .. } => (arguments, behind),
-                                Instance::Items(_) => {
-                                    return Err(unknown("an import leads nowhere"));
-                                }
-                            }
+                            (bridge.filler, behind)
                         }
                         None => {
                             let module = &self.modules[*module];
@@ -173,14 +150,12 @@ impl<'p, 'a> Links<'p, 'a> {
                                 .ok_or_else(|| unknown("an import leads nowhere"))?;
                             // What is imported and exported again.
                             match module.imported(kind).nth(index as usize) {
-                                Some(import) => (arguments, (import.module, import.name)),
+                                Some(import) => (instance, (import.module, import.name)),
                                 None => return Ok(Source::Own { instance, index }),
                             }
                         }
                     };
-                    let argument = arguments.iter().find(|(module, _)| *module == from.0);
-                    let argument = argument.ok_or_else(|| unknown("an import leads nowhere"))?;
-                    (argument.1, from.1)
+                    (self.parts.argument(importer, from.0)?, from.1)
                 }
             };
         }
@@ -194,7 +169,7 @@ impl<'p, 'a> Links<'p, 'a> {
             .collect();
         let mut starts = Vec::new();
         for (number, instance) in self.parts.instances.iter().enumerate() {
-            let Instance::Module { module, arguments } = instance else {
+            let Instance::Module { module, .. } = instance else {
                 continue;
             };
             let module = &self.modules[*module];
@@ -223,9 +198,8 @@ impl<'p, 'a> Links<'p, 'a> {
                 }
             };
             if let Some((module, name)) = imported {
-                let argument = arguments.iter().find(|(from, _)| *from == module);
-                let argument = argument.ok_or_else(|| unknown("an import leads nowhere"))?;
-                starts.push(self.behind(Kind::Function, argument.1, name)?);
+                let from = self.parts.argument(number, module)?;
+                starts.push(self.behind(Kind::Function, from, name)?);
             }
         }
         self.starts = starts;

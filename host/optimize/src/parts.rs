@@ -1,5 +1,7 @@
 //! A component, taken apart: its sections in their order, and what is known of its core side by index.
 
+use std::collections::HashMap;
+
 use wasmparser::{
     CanonicalFunction, Chunk, ComponentAlias, ComponentExternalKind, ComponentInstance,
     ComponentOuterAliasKind, ComponentType, ComponentTypeRef, ComponentTypeSectionReader,
@@ -43,10 +45,10 @@ pub(crate) enum Instance<'a> {
     /// A module, and the instance behind each module that it imports from.
     Module {
         module: usize,
-        arguments: Vec<(&'a str, usize)>,
+        arguments: HashMap<&'a str, usize>,
     },
-    /// Items of other instances, put together.
-    Items(Vec<wasmparser::Export<'a>>),
+    /// Items of other instances, put together: the index of each, by kind and name.
+    Items(HashMap<(Kind, &'a str), u32>),
 }
 
 /// A section of the component.
@@ -173,7 +175,14 @@ impl<'a> Parts<'a> {
                     .map(|argument| (argument.name, argument.index as usize))
                     .collect(),
             },
-            wasmparser::Instance::FromExports(items) => Instance::Items(items.into_vec()),
+            wasmparser::Instance::FromExports(items) => {
+                let items = items.iter();
+                Instance::Items(
+                    items
+                        .map(|item| ((item.kind.into(), item.name), item.index))
+                        .collect(),
+                )
+            }
         });
     }
 
@@ -229,6 +238,17 @@ impl<'a> Parts<'a> {
             }
             _ => Err(unknown("it waits for several things at once (async)")),
         }
+    }
+
+    /// The instance that a module's instance imports from, by the name of the module that it imports.
+    pub(crate) fn argument(&self, instance: usize, module: &str) -> Result<usize, Unknown> {
+        let argument = match &self.instances[instance] {
+            Instance::Module { arguments, .. } => arguments.get(module),
+            Instance::Items(_) => None,
+        };
+        argument
+            .copied()
+            .ok_or_else(|| unknown("an import leads nowhere"))
     }
 
     /// The item behind an index that is no function's.

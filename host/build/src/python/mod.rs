@@ -63,6 +63,8 @@ pub struct Project {
 pub struct Made {
     /// The component, which is not to be written to.
     pub component: PathBuf,
+    /// The name of the application, as what is warmed has seen it.
+    pub name: String,
     /// What the application printed while it was imported, and while it was warmed.
     pub printed: String,
     /// What was answered to each path that was warmed. Answers of instances of the component that differ from these
@@ -119,8 +121,8 @@ pub fn build(
     // All that follows is about the copy: whoever writes to the project meanwhile changes nothing of it.
     let work = store.work()?;
     let site = packages.as_ref().map(|packages| packages.folder.clone());
-    let name = output.file_stem().unwrap_or_default().to_string_lossy();
-    let asked = warm::asked(&project.warm, &name);
+    let app = output.file_stem().unwrap_or_default().to_string_lossy();
+    let asked = warm::asked(&project.warm, &app);
     let folders = Folders::new(work.path(), project, &asked, site)?;
     let files = tree::project(&project.folder, &project.exclude, output)?;
     let files = tree::copy(&files, &folders.project)?;
@@ -188,6 +190,7 @@ pub fn build(
     ));
     Ok(Made {
         component,
+        name: app.into_owned(),
         printed,
         warmed,
         was_there,

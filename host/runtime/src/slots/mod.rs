@@ -303,12 +303,13 @@ impl Shared {
                     slot.space.give_back(part)?;
                 }
                 slot.idle = idle;
-                match self.room.take(seen.saturating_sub(KEPT)) {
-                    Some(taken) => {
-                        slot.beyond = Some(taken);
-                        told - start
-                    }
-                    None => near,
+                if seen > KEPT {
+                    slot.beyond = self.room.take(seen - KEPT);
+                }
+                if seen <= KEPT || slot.beyond.is_some() {
+                    told - start
+                } else {
+                    near
                 }
             }
             // All of the image would have to be copied; mapping it again where it is used costs less.

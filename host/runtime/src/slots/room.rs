@@ -21,11 +21,9 @@ impl Room {
 
     /// Takes as many, if so many are left.
     pub(super) fn take(&self, bytes: usize) -> Option<Taken> {
-        if bytes > 0 {
-            let left = |left: usize| left.checked_sub(bytes);
-            let order = Ordering::Relaxed;
-            self.0.fetch_update(order, order, left).ok()?;
-        }
+        let left = |left: usize| left.checked_sub(bytes);
+        let order = Ordering::Relaxed;
+        self.0.fetch_update(order, order, left).ok()?;
         Some(Taken {
             bytes,
             room: Arc::clone(&self.0),
@@ -35,8 +33,6 @@ impl Room {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        if self.bytes > 0 {
-            self.room.fetch_add(self.bytes, Ordering::Relaxed);
-        }
+        self.room.fetch_add(self.bytes, Ordering::Relaxed);
     }
 }

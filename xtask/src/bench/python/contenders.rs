@@ -1,10 +1,9 @@
 //! The servers: wasm-gw in two ways, and two of Python's own, which run the same applications.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use super::apps::{self, APPS, SOURCE};
 use crate::bench::options::Options;
@@ -12,7 +11,7 @@ use crate::bench::speed::contender::{Contender, Kind, Site, WASM_GW, words};
 use crate::bench::speed::get::{self, Got};
 use crate::bench::speed::work::Work;
 use crate::kit::process::work_folder;
-use crate::shell::{output, root, run};
+use crate::shell::root;
 
 /// wasm-gw as gunicorn does it: what a request leaves behind, the next one finds.
 pub(super) const ISOLATED_BY_APP: &str = "wasm-gw-app";
@@ -149,20 +148,10 @@ fn installed(server: &str) -> Result<Got> {
     let note = folder.join("installed");
     if !fs::read(&note).is_ok_and(|have| have == wanted) {
         eprintln!("\n== installing what {SOURCE} needs, once");
-        install(&environment, &locks)?;
+        get::python_environment(&environment, &["--require-hashes"], &locks)?;
         fs::write(&note, &wanted)?;
     }
-    let program = environment.join("bin").join(server);
-    let version = output(Command::new(&program).arg("--version"))?;
-    let python = output(Command::new(environment.join("bin/python")).arg("--version"))?;
-    let number = version.split_whitespace().last().unwrap_or_default();
-    let number = number.trim_end_matches(')');
-    Ok(Got {
-        program,
-        version: format!("{server} {number} ({})", python.trim()),
-        options: Vec::new(),
-        folder: Some(folder.join("apps")),
-    })
+    get::python_server(&environment, server, folder.join("apps"))
 }
 
 fn locks() -> Vec<PathBuf> {
@@ -172,32 +161,10 @@ fn locks() -> Vec<PathBuf> {
     folders.map(lock).collect()
 }
 
-fn install(environment: &Path, locks: &[PathBuf]) -> Result<()> {
-    let python = Command::new("python3")
-        .args(["-m", "venv", "--clear"])
-        .arg(environment)
-        .stdout(Stdio::null())
-        .status();
-    let status = python.context("python3 is needed to run it")?;
-    ensure!(
-        status.success(),
-        "python3 has no venv (the package `python3-venv` of Debian and Ubuntu)"
-    );
-    let mut pip = Command::new(environment.join("bin/pip"));
-    pip.args([
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--require-hashes",
-    ]);
-    for lock in locks {
-        pip.arg("-r").arg(lock);
-    }
-    run(&mut pip).context("pip could not install it")
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::bench::speed::work::App;
 

@@ -115,23 +115,40 @@ pub(crate) fn workerd() -> Result<Got> {
 /// Installs a Python server, and all that belongs to it, into an environment of its own.
 pub(crate) fn python(server: &str) -> Result<Got> {
     let folder = copy_of("python", "requirements.txt", |folder| {
-        let python = Command::new("python3")
-            .args(["-m", "venv", "--clear", "venv"])
-            .current_dir(folder)
-            .stdout(Stdio::null())
-            .status();
-        let status = python.context("python3 is needed to run it")?;
-        ensure!(
-            status.success(),
-            "python3 has no venv (the package `python3-venv` of Debian and Ubuntu)"
-        );
-        run(Command::new(folder.join("venv/bin/pip"))
-            .args(["install", "--quiet", "--disable-pip-version-check"])
-            .args(["-r", "requirements.txt"])
-            .current_dir(folder))
-        .context("pip could not install it")
+        let requirements = folder.join("requirements.txt");
+        python_environment(&folder.join("venv"), &[], &[requirements])
     })?;
-    let bin = folder.join("venv/bin");
+    python_server(&folder.join("venv"), server, folder)
+}
+
+/// Makes an environment of Python's with what these files ask for. The options are pip's.
+pub(crate) fn python_environment(
+    environment: &Path,
+    options: &[&str],
+    requirements: &[PathBuf],
+) -> Result<()> {
+    let python = Command::new("python3")
+        .args(["-m", "venv", "--clear"])
+        .arg(environment)
+        .stdout(Stdio::null())
+        .status();
+    let status = python.context("python3 is needed to run it")?;
+    ensure!(
+        status.success(),
+        "python3 has no venv (the package `python3-venv` of Debian and Ubuntu)"
+    );
+    let mut pip = Command::new(environment.join("bin/pip"));
+    pip.args(["install", "--quiet", "--disable-pip-version-check"])
+        .args(options);
+    for file in requirements {
+        pip.arg("-r").arg(file);
+    }
+    run(&mut pip).context("pip could not install it")
+}
+
+/// A server of such an environment, which runs in this folder.
+pub(crate) fn python_server(environment: &Path, server: &str, folder: PathBuf) -> Result<Got> {
+    let bin = environment.join("bin");
     let version = output(Command::new(bin.join(server)).arg("--version"))?;
     let python = output(Command::new(bin.join("python")).arg("--version"))?;
     let number = version.split_whitespace().last().unwrap_or_default();

@@ -108,8 +108,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         compile_now(&manifest.serve, &made.component, &*watched)?;
     }
     if !made.warmed.is_empty() {
-        let name = output.file_stem().unwrap_or_default().to_string_lossy();
-        warm::check(&made.component, &name, &env, &made.warmed, &*watched)?;
+        warm::check(&made, &env, &*watched)?;
     }
     made.write(&output)?;
     if args.json {

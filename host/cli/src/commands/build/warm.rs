@@ -6,14 +6,13 @@
 //! or time that speaks, and nothing can be said.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use http::Request;
 use wasm_gw_build::Progress;
-use wasm_gw_build::python::{MOST_WARMED_BODY, Warmed};
+use wasm_gw_build::python::{MOST_WARMED_BODY, Made, Warmed};
 use wasm_gw_protocol::escape;
 use wasm_gw_protocol::lint::Event;
 use wasm_gw_runtime::testing::{self, Called, Clocks};
@@ -34,14 +33,12 @@ const STEP: Duration = Duration::from_millis(1_101);
 
 /// Asks all paths that were warmed.
 pub(super) fn check(
-    component: &Path,
-    name: &str,
+    made: &Made,
     env: &[(String, String)],
-    warmed: &[Warmed],
     progress: &dyn Progress,
 ) -> anyhow::Result<()> {
     progress.begin("warm", "the same of fresh instances");
-    let mut config = AppConfig::new(name);
+    let mut config = AppConfig::new(&made.name);
     // As it was there at the build.
     config.grants.env = env.to_vec();
     let runtime = Runtime::new(RuntimeConfig {
@@ -50,14 +47,14 @@ pub(super) fn check(
         cache: default_cache_dir().map(CacheConfig::new),
         ..RuntimeConfig::default()
     })?;
-    let app = App::load_file(&runtime, config, component)?;
+    let app = App::load_file(&runtime, config, &made.component)?;
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .context("cannot start threads")?;
     let mut statuses = Vec::new();
-    for warmed in warmed {
+    for warmed in &made.warmed {
         for part in tokio.block_on(check_one(&app, warmed))? {
             progress.note(&format!(
                 "{}: {part} is another in each instance, and was not compared",
