@@ -255,7 +255,7 @@ async fn an_error_for_head_has_no_page_but_its_length() {
 #[tokio::test]
 async fn a_slow_head_is_408_and_a_silent_connection_is_closed() {
     let server = TestApp::of("hello")
-        .http(|http| http.header_timeout = Duration::from_millis(60))
+        .http(|http| http.header_timeout = Duration::from_millis(400))
         .serve()
         .await;
     for begun in [
