@@ -131,6 +131,26 @@ async fn requests_at_once_have_instances_side_by_side() {
     assert_eq!(server.parked(), 3.0);
 }
 
+/// As many as take turns are few, and whoever waits for its first turn takes what they have left.
+#[tokio::test]
+async fn many_requests_at_once_that_compute_are_served_by_few_instances() {
+    let server = Server::of(app(|_| {})).await;
+    let mut clients = Vec::new();
+    for _ in 0..40 {
+        let mut client = server.http.connect().await;
+        client
+            .send("GET /?do=spin&ms=20 HTTP/1.1\r\nHost: t\r\n\r\n")
+            .await;
+        clients.push(client);
+    }
+    for client in &mut clients {
+        client.response("GET").await.expect(200);
+    }
+    server.runtime.idle().await;
+    let parked = server.parked();
+    assert!((1.0..=20.0).contains(&parked), "{parked} instances");
+}
+
 #[tokio::test]
 async fn an_instance_ends_after_its_requests() {
     let server = Server::of(app(|reuse| reuse.requests = 2)).await;

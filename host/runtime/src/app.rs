@@ -32,7 +32,7 @@ use crate::metrics::{Gauges, Metrics};
 use crate::observer::Observer;
 use crate::output::{Output, ResponseBody};
 use crate::packed::{Packed, PackedError};
-use crate::parked::{Instance, Lot, Parked};
+use crate::parked::{Instance, Lot, Parked, Promise};
 use crate::queue::{Busy, Permit, Queue};
 use crate::record::Record;
 use crate::scheduler::Scheduler;
@@ -374,8 +374,8 @@ impl App {
         let app = &*self.0;
         let patience = app.config.queue_timeout;
         let permit = app.queue.enter().await?;
-        if let Some(instance) = app.lot.as_ref().and_then(|lot| lot.take_at_once()) {
-            let room = Room::Parked(instance);
+        if let Some(promise) = app.lot.as_ref().and_then(Lot::promise_at_once) {
+            let room = Room::Parked(promise);
             return Ok(Entry { permit, room });
         }
         if let Ok(memory) = app.memory.hold_at_once(app.start) {
@@ -388,7 +388,7 @@ impl App {
             };
             tokio::select! {
                 biased;
-                instance = lot.wait() => Room::Parked(instance),
+                promise = lot.wait() => Room::Parked(promise),
                 memory = app.memory.wait_for(app.start) => Room::New(memory),
             }
         };
@@ -487,6 +487,12 @@ impl App {
         let app = &*self.0;
         let runtime = &app.runtime.0;
         let instances = runtime.instances;
+        // While this request waited for its first turn, one before it may have ended.
+        let promise = match (&room, &app.lot) {
+            (Room::New(_), Some(lot)) => lot.promise_at_once(),
+            _ => None,
+        };
+        let room = promise.map_or(room, Room::Parked);
         while runtime.ticker.live() + runtime.parked.count() >= instances && runtime.parked.evict()
         {
         }
@@ -496,7 +502,7 @@ impl App {
             ));
         }
         let provided = match room {
-            Room::Parked(instance) => Provided::Parked(instance),
+            Room::Parked(promise) => Provided::Parked(promise.keep()),
             Room::New(memory) => {
                 let log = GuestLog::new(
                     Arc::clone(&app.record.name),
@@ -558,8 +564,8 @@ impl App {
 
     /// A request that will not run gives back what it got.
     fn step_back(&self, room: Room) {
-        if let (Room::Parked(instance), Some(lot)) = (room, &self.0.lot) {
-            lot.put_back(instance);
+        drop(room);
+        if self.0.lot.is_some() {
             self.yield_to_others();
         }
     }
@@ -594,7 +600,7 @@ pub(crate) struct Entry {
 
 enum Room {
     /// One that is there.
-    Parked(Instance),
+    Parked(Promise),
     /// The memory for the start of a new one.
     New(Hold),
 }

@@ -1,10 +1,15 @@
-//! The queue for turns, as a value: fair by app, first come first served within an app. No thread, no
-//! clock of its own.
+//! The queue for turns, as a value: fair by app; within an app first come first served, but for a bound of what is in
+//! progress. No thread, no clock of its own.
 //!
 //! Each app has a line and an account of the processor time that its guests have used. The next turn
 //! goes to the app that has used least, and has not all its cores in use while others want to run. An
 //! app that comes or comes back begins where the others are: of time that it did not use little is owed
 //! to it, and of what it used while nobody else wanted it, it owes little.
+//!
+//! A guest that has begun has written to its memory. If all of an app's guests took turns from the first one on, as
+//! many memories would be in use as there are requests, which no cache can hold and no slot is kept for. So where
+//! [`IN_PROGRESS`] of its guests run or have begun and wait for a turn, those come first, until they are at their ends or
+//! turn out to be long.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -12,6 +17,12 @@ use std::time::{Duration, Instant};
 /// The most that an app is ahead of the others, when it comes back, for what it used before; and the
 /// most that it is behind them for what it did not use although it had a guest here all the time.
 const MOST_OWED: Duration = Duration::from_millis(100);
+
+/// Of one app so many guests are begun by turns.
+const IN_PROGRESS: usize = 8;
+
+/// Even where more are in progress one turn in so many goes to whoever came first, so that nobody waits for ever.
+const ONE_IN: u32 = 32;
 
 /// A number that tells apps apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,13 +48,49 @@ struct Line<T> {
     used: Duration,
     running: usize,
     cores: usize,
-    waiting: BTreeMap<u64, (Option<Instant>, T)>,
+    /// What has not begun, and what is long.
+    waiting: BTreeMap<u64, Waiting<T>>,
+    /// What has begun. It has numbers of the same sequence.
+    begun: BTreeMap<u64, Waiting<T>>,
+    /// Turns that went to what had begun, one after the other.
+    in_a_row: u32,
+}
+
+/// With its deadline.
+type Waiting<T> = (Option<Instant>, T);
+
+/// How far a guest has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It is new, or it has had so many turns that it must let others come between.
+    Any,
+    /// It has begun, and may soon have ended.
+    Begun,
 }
 
 /// What has got its turn. [`Fair::ran`] must be told when it is over.
 pub(crate) struct Taken<T> {
     pub(crate) app: AppId,
     pub(crate) item: T,
+}
+
+impl<T> Line<T> {
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.begun.is_empty()
+    }
+
+    /// The number of what is next.
+    fn next(&self) -> Option<u64> {
+        let first = |line: &BTreeMap<u64, _>| line.keys().next().copied();
+        let (waiting, begun) = (first(&self.waiting), first(&self.begun));
+        let are_many = self.running + self.begun.len() >= IN_PROGRESS;
+        match (waiting, begun) {
+            (Some(waiting), Some(begun)) if !are_many || self.in_a_row >= ONE_IN => {
+                Some(waiting.min(begun))
+            }
+            (waiting, begun) => begun.or(waiting),
+        }
+    }
 }
 
 impl<T> Default for Fair<T> {
@@ -72,15 +119,24 @@ impl<T> Fair<T> {
 
     /// Puts something into the line of its app, which may use so many cores while others want to
     /// run. Past its deadline it is taken before all others.
-    pub(crate) fn push(&mut self, app: AppId, cores: usize, deadline: Option<Instant>, item: T) {
+    pub(crate) fn push(
+        &mut self,
+        app: AppId,
+        cores: usize,
+        progress: Progress,
+        deadline: Option<Instant>,
+        item: T,
+    ) {
         let now_at = self.now_at;
         let line = self.lines.entry(app).or_insert_with(|| Line {
             used: now_at,
             running: 0,
             cores,
             waiting: BTreeMap::new(),
+            begun: BTreeMap::new(),
+            in_a_row: 0,
         });
-        if line.waiting.is_empty() {
+        if line.is_empty() {
             if line.running == 0 {
                 line.used = line.used.clamp(now_at, now_at + MOST_OWED);
             }
@@ -89,7 +145,11 @@ impl<T> Fair<T> {
         let number = self.next;
         self.next += 1;
         self.len += 1;
-        line.waiting.insert(number, (deadline, item));
+        let place = match progress {
+            Progress::Any => &mut line.waiting,
+            Progress::Begun => &mut line.begun,
+        };
+        place.insert(number, (deadline, item));
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, number), app);
         }
@@ -131,13 +191,22 @@ impl<T> Fair<T> {
         Some(deadline)
     }
 
-    /// Takes this one, or the first, from a line.
+    /// Takes this one, or the next, from a line.
     fn take_from(&mut self, app: AppId, number: Option<u64>) -> Option<Taken<T>> {
         let line = self.lines.get_mut(&app)?;
-        let number = number.or_else(|| line.waiting.keys().next().copied())?;
-        let (deadline, item) = line.waiting.remove(&number)?;
+        let number = number.or_else(|| line.next())?;
+        let (deadline, item) = match line.begun.remove(&number) {
+            Some(begun) => {
+                line.in_a_row = line.in_a_row.saturating_add(1);
+                begun
+            }
+            None => {
+                line.in_a_row = 0;
+                line.waiting.remove(&number)?
+            }
+        };
         line.running += 1;
-        if line.waiting.is_empty() {
+        if line.is_empty() {
             self.ready.remove(&(line.used, app));
         }
         if let Some(deadline) = deadline {
@@ -154,7 +223,7 @@ impl<T> Fair<T> {
         };
         line.running = line.running.saturating_sub(1);
         let now_used = (line.used + used).max(self.now_at.saturating_sub(MOST_OWED));
-        if !line.waiting.is_empty() {
+        if !line.is_empty() {
             self.ready.remove(&(line.used, app));
             self.ready.insert((now_used, app));
         }
@@ -167,9 +236,8 @@ impl<T> Fair<T> {
         if self.lines.len() > self.tidy_at {
             // An app at rest needs no line, unless it still has to pay for what it used.
             let now_at = self.now_at;
-            self.lines.retain(|_, line| {
-                line.running > 0 || !line.waiting.is_empty() || line.used > now_at
-            });
+            self.lines
+                .retain(|_, line| line.running > 0 || !line.is_empty() || line.used > now_at);
             self.tidy_at = 64.max(2 * self.lines.len());
         }
     }
@@ -177,6 +245,7 @@ impl<T> Fair<T> {
 
 #[cfg(test)]
 mod tests {
+    use super::Progress::{Any, Begun};
     use super::*;
 
     const A: AppId = AppId(1);
@@ -193,8 +262,8 @@ mod tests {
     #[test]
     fn one_app_is_served_in_order() {
         let mut queue = Fair::default();
-        queue.push(A, 2, None, "first");
-        queue.push(A, 2, None, "second");
+        queue.push(A, 2, Any, None, "first");
+        queue.push(A, 2, Any, None, "second");
         assert_eq!(queue.len(), 2);
         assert_eq!(take(&mut queue), Some("first"));
         assert_eq!(take(&mut queue), Some("second"));
@@ -202,19 +271,84 @@ mod tests {
         assert!(queue.is_empty());
     }
 
+    /// Guests of an app that need so many turns each, with every new one in the line from the beginning: how many are in
+    /// progress at most, and after how many turns the first one has ended.
+    fn many(turns: usize, progress: Progress) -> (usize, usize) {
+        let mut queue = Fair::default();
+        let mut left = [turns; 64];
+        for guest in 0..left.len() {
+            queue.push(A, 2, Any, None, guest);
+        }
+        let (mut most, mut first_end) = (0, 0);
+        for turn in 1.. {
+            let Some(Taken { app, item }) = queue.take(Instant::now(), |_| false) else {
+                break;
+            };
+            left[item] -= 1;
+            if left[item] > 0 {
+                queue.push(app, 2, progress, None, item);
+            } else if first_end == 0 {
+                first_end = turn;
+            }
+            queue.ran(app, TURN);
+            let in_progress = |&&left: &&usize| left > 0 && left < turns;
+            most = most.max(left.iter().filter(in_progress).count());
+        }
+        assert_eq!(left, [0; 64]);
+        (most, first_end)
+    }
+
+    #[test]
+    fn few_of_an_app_are_in_progress() {
+        let (most, first_end) = many(5, Begun);
+        assert_eq!(most, IN_PROGRESS);
+        assert!(first_end <= 5 * IN_PROGRESS, "{first_end}");
+        // What is long lets all others come between.
+        assert_eq!(many(5, Any), (64, 4 * 64 + 1));
+    }
+
+    #[test]
+    fn nobody_waits_for_ever_for_those_in_progress() {
+        let mut queue = Fair::default();
+        for _ in 0..2 * IN_PROGRESS {
+            queue.push(A, 2, Begun, None, "begun");
+        }
+        queue.push(A, 2, Any, None, "new");
+        let turns = (0..).take_while(|_| {
+            let taken = queue.take(Instant::now(), |_| false).unwrap();
+            queue.push(A, 2, Begun, None, "begun");
+            queue.ran(A, TURN);
+            taken.item == "begun"
+        });
+        let turns = turns.count();
+        let most = 2 * IN_PROGRESS + usize::try_from(ONE_IN).unwrap();
+        assert!((2 * IN_PROGRESS..=most).contains(&turns), "{turns}");
+    }
+
+    #[test]
+    fn a_deadline_counts_for_what_has_begun_too() {
+        let mut queue = Fair::default();
+        let now = Instant::now();
+        queue.push(A, 1, Any, None, "a");
+        queue.push(A, 1, Begun, Some(now), "late");
+        assert_eq!(take(&mut queue), Some("late"));
+        assert_eq!(take(&mut queue), Some("a"));
+        assert!(queue.is_empty());
+    }
+
     #[test]
     fn an_app_with_fifty_guests_gets_no_more_than_one_with_two() {
         let mut queue = Fair::default();
         for _ in 0..50 {
-            queue.push(A, 1, None, "a");
+            queue.push(A, 1, Any, None, "a");
         }
-        queue.push(B, 1, None, "b");
-        queue.push(B, 1, None, "b");
+        queue.push(B, 1, Any, None, "b");
+        queue.push(B, 1, Any, None, "b");
         let mut turns = [0, 0];
         for _ in 0..40 {
             let Taken { app, item } = queue.take(Instant::now(), |_| false).unwrap();
             turns[usize::from(app == B)] += 1;
-            queue.push(app, 1, None, item);
+            queue.push(app, 1, Any, None, item);
             queue.ran(app, TURN);
         }
         assert_eq!(turns, [20, 20]);
@@ -224,14 +358,14 @@ mod tests {
     fn time_that_was_not_used_is_not_owed() {
         let mut queue = Fair::default();
         for _ in 0..100 {
-            queue.push(A, 1, None, "a");
+            queue.push(A, 1, Any, None, "a");
             assert_eq!(take(&mut queue), Some("a"));
             queue.ran(A, TURN);
         }
         // B comes late and does not get a hundred turns first.
         for _ in 0..9 {
-            queue.push(A, 1, None, "a");
-            queue.push(B, 1, None, "b");
+            queue.push(A, 1, Any, None, "a");
+            queue.push(B, 1, Any, None, "b");
         }
         let mut turns = [0, 0];
         for _ in 0..10 {
@@ -248,17 +382,17 @@ mod tests {
         let turn = |queue: &mut Fair<&'static str>| {
             let Taken { app, item } = queue.take(Instant::now(), |_| false).unwrap();
             // A guest that goes on is back in its line before its turn is counted.
-            queue.push(app, 1, None, item);
+            queue.push(app, 1, Any, None, item);
             queue.ran(app, TURN);
             app
         };
         for _ in 0..50 {
-            queue.push(A, 1, None, "a");
+            queue.push(A, 1, Any, None, "a");
         }
         for _ in 0..10_000 {
             turn(&mut queue);
         }
-        queue.push(B, 1, None, "b");
+        queue.push(B, 1, Any, None, "b");
         let turns = (0..40).filter(|_| turn(&mut queue) == A).count();
         assert!((19..=21).contains(&turns), "{turns} of 40");
     }
@@ -270,7 +404,7 @@ mod tests {
         let mut queue = Fair::default();
         let guests = |queue: &mut Fair<()>, app, number| {
             for _ in 0..number {
-                queue.push(app, 4, None, ());
+                queue.push(app, 4, Any, None, ());
             }
         };
         let round = |queue: &mut Fair<()>| {
@@ -279,7 +413,7 @@ mod tests {
                 .map(|taken| taken.app)
                 .collect();
             for &app in &taken {
-                queue.push(app, 4, None, ());
+                queue.push(app, 4, Any, None, ());
                 queue.ran(app, TURN);
             }
             taken.iter().filter(|&&app| app == C).count()
@@ -301,7 +435,7 @@ mod tests {
     fn an_app_has_all_cores_only_while_nobody_else_wants_them() {
         let mut queue = Fair::default();
         for _ in 0..3 {
-            queue.push(A, 1, None, "a");
+            queue.push(A, 1, Any, None, "a");
         }
         assert_eq!(take(&mut queue), Some("a"));
         // Another is active outside this queue.
@@ -310,7 +444,7 @@ mod tests {
         // Nobody is.
         assert_eq!(take(&mut queue), Some("a"));
         // Another is inside it, waiting, then running.
-        queue.push(B, 1, None, "b");
+        queue.push(B, 1, Any, None, "b");
         assert_eq!(take(&mut queue), Some("b"));
         assert_eq!(take(&mut queue), None);
         queue.ran(B, TURN);
@@ -321,9 +455,9 @@ mod tests {
     fn what_is_too_late_comes_first_and_is_not_held_back() {
         let mut queue = Fair::default();
         let now = Instant::now();
-        queue.push(A, 1, None, "a");
-        queue.push(A, 1, Some(now + TURN), "late");
-        queue.push(B, 1, Some(now + 2 * TURN), "b");
+        queue.push(A, 1, Any, None, "a");
+        queue.push(A, 1, Any, Some(now + TURN), "late");
+        queue.push(B, 1, Any, Some(now + 2 * TURN), "b");
         assert_eq!(take(&mut queue), Some("a"));
         let taken = queue.take(now + TURN, |_| true).unwrap();
         assert_eq!(taken.item, "late");
@@ -336,7 +470,7 @@ mod tests {
     fn apps_at_rest_leave_nothing_behind() {
         let mut queue = Fair::default();
         for app in 0..1000 {
-            queue.push(AppId(app), 1, None, "x");
+            queue.push(AppId(app), 1, Any, None, "x");
             let taken = queue.take(Instant::now(), |_| false).unwrap();
             queue.ran(taken.app, TURN);
         }

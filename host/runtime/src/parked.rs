@@ -1,6 +1,8 @@
 //! Instances that wait for the next request of their app, where an app's instances serve more than one
 //! ([`Isolation::App`](crate::Isolation::App)). They are a convenience: whatever else wants their memory
-//! or their place gets it. Not here: what an instance forgets between two requests (`instance.rs`).
+//! or their place gets it, but for those that are promised to requests which wait for their first turns. Such a
+//! request takes whichever was used last when its turn has come, and not one that has waited with it: where many
+//! requests come at once, few instances serve them. Not here: what an instance forgets between two requests (`instance.rs`).
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -94,6 +96,8 @@ pub(crate) struct Lot {
 struct LotState {
     /// The one that was parked last is at the back.
     instances: VecDeque<Instance>,
+    /// So many of them stay until somebody takes one: no more than there are.
+    promised: usize,
     /// There is a task that ends those whose time is over.
     is_swept: bool,
 }
@@ -135,11 +139,47 @@ impl Parked {
             let lots = self.lots.lock().unwrap_or_else(PoisonError::into_inner);
             lots.iter().filter_map(Weak::upgrade).collect()
         };
-        lots.sort_by_cached_key(|lot| std::cmp::Reverse(lot.lock().instances.len()));
+        lots.sort_by_cached_key(|lot| std::cmp::Reverse(lot.lock().free()));
         // Others may take one meanwhile. What is found is dropped when nothing of a lot is locked any more: what
         // it gives back may be waited for.
-        let evicted = lots.iter().find_map(|lot| lot.pop(VecDeque::pop_front));
+        let evicted = lots.iter().find_map(|lot| lot.evict());
         evicted.is_some()
+    }
+}
+
+impl LotState {
+    /// How many are promised to nobody.
+    fn free(&self) -> usize {
+        self.instances.len() - self.promised
+    }
+}
+
+/// The right to an instance that is parked, given back when dropped.
+pub(crate) struct Promise {
+    /// Until it is kept.
+    lot: Option<Arc<Lot>>,
+}
+
+impl Promise {
+    /// The one that was used last, whose memory is the most likely to be at hand.
+    pub(crate) fn keep(mut self) -> Instance {
+        let lot = self.lot.take().expect("it is kept once");
+        let mut state = lot.lock();
+        state.promised -= 1;
+        let instance = state.instances.pop_back();
+        drop(state);
+        let instance = instance.expect("as many are parked as are promised");
+        lot.counts.take_off(&instance);
+        instance
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        if let Some(lot) = self.lot.take() {
+            lot.lock().promised -= 1;
+            lot.parked.notify_one();
+        }
     }
 }
 
@@ -148,42 +188,50 @@ impl Lot {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pop(
-        &self,
-        from: impl FnOnce(&mut VecDeque<Instance>) -> Option<Instance>,
-    ) -> Option<Instance> {
-        let popped = from(&mut self.lock().instances);
-        if let Some(instance) = &popped {
-            self.counts.take_off(instance);
-        }
-        popped
+    /// Takes out the one that has been parked for longest, unless it is promised.
+    fn evict(&self) -> Option<Instance> {
+        let mut state = self.lock();
+        let evicted = (state.free() > 0).then(|| state.instances.pop_front())?;
+        drop(state);
+        self.counts.take_off(evicted.as_ref()?);
+        evicted
     }
 
-    /// One for the next request: that which was used last, whose memory is the most likely to be at hand.
-    pub(crate) fn take(&self) -> Option<Instance> {
+    /// One for the next request.
+    pub(crate) fn promise(self: &Arc<Self>) -> Option<Promise> {
         loop {
-            let instance = self.pop(VecDeque::pop_back)?;
-            if !self.is_over(&instance, Instant::now()) {
-                return Some(instance);
+            let mut state = self.lock();
+            if state.free() == 0 {
+                return None;
             }
+            let last = state.instances.back()?;
+            if !self.is_over(last, Instant::now()) {
+                state.promised += 1;
+                drop(state);
+                let lot = Some(Arc::clone(self));
+                return Some(Promise { lot });
+            }
+            let over = state.instances.pop_back()?;
+            drop(state);
+            self.counts.take_off(&over);
         }
     }
 
     /// The same, unless others wait for one, who come first.
-    pub(crate) fn take_at_once(&self) -> Option<Instance> {
+    pub(crate) fn promise_at_once(self: &Arc<Self>) -> Option<Promise> {
         match self.waiting.load(Ordering::SeqCst) {
-            0 => self.take(),
+            0 => self.promise(),
             _ => None,
         }
     }
 
     /// Waits for one. Dropping the future gives up the place, and loses none.
-    pub(crate) async fn wait(&self) -> Instance {
+    pub(crate) async fn wait(self: &Arc<Self>) -> Promise {
         let _counted = Counted::new(&self.waiting);
         loop {
             let parked = self.parked.notified();
-            if let Some(instance) = self.take() {
-                return instance;
+            if let Some(promise) = self.promise() {
+                return promise;
             }
             parked.await;
         }
@@ -201,11 +249,6 @@ impl Lot {
             return;
         }
         instance.store.data_mut().rest();
-        self.put_back(instance);
-    }
-
-    /// Keeps an instance that was taken and did not come to serve.
-    pub(crate) fn put_back(self: &Arc<Self>, instance: Instance) {
         self.counts.add(&instance);
         let mut state = self.lock();
         state.instances.push_back(instance);
@@ -236,8 +279,12 @@ impl Lot {
         let now = Instant::now();
         let mut state = self.lock();
         let all = std::mem::take(&mut state.instances);
-        let (over, kept): (VecDeque<_>, VecDeque<_>) =
-            (all.into_iter()).partition(|instance| self.is_over(instance, now));
+        let mut free = all.len() - state.promised;
+        let (over, kept): (VecDeque<_>, VecDeque<_>) = (all.into_iter()).partition(|instance| {
+            let goes = free > 0 && self.is_over(instance, now);
+            free -= usize::from(goes);
+            goes
+        });
         let used = kept.iter().filter_map(|instance| instance.used);
         let next = (used.map(|used| used.since).min()).map(|oldest| {
             let end = oldest.checked_add(self.reuse.time);

@@ -20,13 +20,17 @@ use tokio::runtime::Handle;
 
 use crate::account::Account;
 use crate::clock::Clock;
-use crate::fair::{AppId, Fair, Taken};
+use crate::fair::{AppId, Fair, Progress, Taken};
 use crate::in_place::InPlace;
 use crate::system;
 use crate::turn::{Turn, thread_cpu};
 
 /// The first turn of a request: as much as it may use where it arrived.
 const FIRST: Duration = Duration::from_millis(5);
+
+/// A guest that has used so much is long: it takes turns with all others of its app, and no longer with those alone that
+/// are in progress.
+const LONG: Duration = Duration::from_millis(100);
 
 /// An app that had a request so long ago wants to run no more.
 const RECENT: Duration = Duration::from_millis(50);
@@ -310,11 +314,15 @@ impl Shared {
         let deadline = about.clock.deadline(now);
         let app = about.account.id;
         let cores = about.account.cores;
+        let progress = match about.turn.used() {
+            Duration::ZERO => Progress::Any,
+            used if used < LONG => Progress::Begun,
+            _ => Progress::Any,
+        };
         about.turn.enqueue(now);
         let mut state = self.lock();
-        state
-            .queue
-            .push(app, cores, deadline, Queued { runnable, about });
+        let queued = Queued { runnable, about };
+        state.queue.push(app, cores, progress, deadline, queued);
         let sooner = match (deadline, state.watched) {
             (Some(deadline), Some(watched)) => deadline < watched,
             _ => false,
