@@ -22,6 +22,7 @@ use crate::account::Account;
 use crate::clock::Clock;
 use crate::fair::{AppId, Fair, Progress, Taken};
 use crate::in_place::InPlace;
+use crate::slots::Polling;
 use crate::system;
 use crate::turn::{Turn, thread_cpu};
 
@@ -128,7 +129,9 @@ impl Guest {
     fn step(&mut self, context: &mut Context<'_>) -> (Step, Duration) {
         let turn = &self.about.turn;
         turn.begin();
+        let polling = Polling::begin();
         let polled = self.future.as_mut().poll(context);
+        drop(polling);
         let took = turn.end();
         let step = match polled {
             Poll::Ready(()) => Step::Done,

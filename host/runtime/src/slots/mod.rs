@@ -10,11 +10,13 @@
 //! |---|---|
 //! | `space.rs` | address space: mapped, opened, closed, given back |
 //! | `pagemap.rs` | which pages hold something |
+//! | `faults.rs` | whether more pages can hold something than before |
 //! | `image.rs` | what a memory holds at first |
 //! | `shelf.rs` | what is kept for the next request |
 //! | `room.rs` | how much all of them may keep |
 //! | `idle.rs` | whether the pages that nobody changes are used |
 
+mod faults;
 mod idle;
 mod image;
 mod pagemap;
@@ -30,6 +32,8 @@ use std::sync::{Arc, OnceLock};
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, StackCreator, StackMemory};
 
+use self::faults::Moment;
+pub(crate) use self::faults::Polling;
 use self::idle::{Idle, Verdict};
 pub(crate) use self::image::{Image, Segment};
 use self::pagemap::Pagemap;
@@ -91,6 +95,8 @@ struct Shared {
     stacks: Shelf<Space>,
     /// None where every page must be taken for written.
     pagemap: Option<Pagemap>,
+    /// The system tells which thread took how many page faults.
+    counts_faults: bool,
     /// For what slots keep beyond [`KEPT`].
     room: Room,
 }
@@ -105,7 +111,13 @@ impl Stock {
                 .ok(),
             ResetChoice::Overwrite => None,
         };
+        // Without a scan there is none to be left out.
+        let counts_faults = pagemap.is_some()
+            && faults::try_out()
+                .inspect_err(|error| tracing::debug!("page faults are not counted: {error}"))
+                .is_ok();
         Self(Arc::new(Shared {
+            counts_faults,
             memories: Shelf::new(most, threads),
             stacks: Shelf::new(most, threads),
             pagemap,
@@ -162,6 +174,8 @@ struct Slot {
     beyond: Option<Taken>,
     /// What is known of pages that hold something, and the same as at first.
     idle: Idle,
+    /// All parts that held something when nobody used it any more, if that is known.
+    holds: Option<Vec<Range<usize>>>,
 }
 
 impl Slot {
@@ -173,6 +187,7 @@ impl Slot {
             image: None,
             beyond: None,
             idle: Idle::default(),
+            holds: None,
         })
     }
 
@@ -182,6 +197,9 @@ impl Slot {
 
     /// Gives a new memory its size and its image. What was in it before is gone, but for an image.
     fn furnish(&mut self, size: usize, image: Option<&Arc<Image>>) -> io::Result<()> {
+        if size != self.open || self.image.is_none() && image.is_some() {
+            self.holds = None;
+        }
         // Whoever gets less than the last one has not paid for the rest.
         self.space.give_back(size.min(self.open)..self.open)?;
         self.space.close(size.min(self.open)..self.open)?;
@@ -261,63 +279,30 @@ impl Slot {
 }
 
 impl Shared {
-    /// Makes a slot new whose memory was `minimum` bytes at first.
-    fn clean(&self, slot: &mut Slot, minimum: usize) -> io::Result<()> {
+    /// Makes a slot new whose memory was `minimum` bytes at first, and has been used since that moment.
+    fn clean(&self, slot: &mut Slot, minimum: usize, since: Option<&Moment>) -> io::Result<()> {
+        // First: what follows may bring faults of its own.
+        let is_undisturbed = since.is_some_and(Moment::is_undisturbed);
         // The next one has not paid for what this one has grown by.
         slot.space.give_back(minimum..slot.open)?;
         slot.space.close(minimum..slot.open)?;
         slot.open = minimum;
+        let holds = slot.holds.take();
         let rest = match &self.pagemap {
             Some(pagemap) => {
-                let start = slot.space.start().as_ptr() as usize;
-                let mut seen = 0;
-                // Up to where there are `KEPT` bytes.
-                let mut near = minimum;
-                let mut unchanged = Vec::new();
-                let mut idle = mem::take(&mut slot.idle);
-                let told = pagemap.scan(start..start + minimum, MOST_KEPT, |region| {
-                    let region = region.start - start..region.end - start;
-                    if seen <= KEPT {
-                        near = region.end - (seen + region.len()).saturating_sub(KEPT);
-                    }
-                    seen += region.len();
-                    idle.see(&region);
-                    #[expect(unsafe_code, reason = "what a guest has written must go")]
-                    // SAFETY: the region is within `minimum`, so it is open, and the instance that used
-                    // it is gone: its memory is being dropped.
-                    unsafe {
-                        if seen <= UNSEEN || !idle.looks() {
-                            slot.restore(region);
-                        } else {
-                            slot.restore_changed(region, &mut unchanged);
-                        }
-                    }
-                })?;
-                let parts = match idle.judge(&unchanged) {
-                    Verdict::Keep => Vec::new(),
-                    Verdict::Probe(parts) => parts,
-                    Verdict::GiveBack => unchanged,
+                let held = holds.filter(|_| is_undisturbed && !slot.idle.looks());
+                let (held, told) = match held {
+                    Some(held) => (held, minimum),
+                    None => scan(pagemap, &slot.space, minimum)?,
                 };
-                for part in parts {
-                    seen -= part.len();
-                    slot.space.give_back(part)?;
-                }
-                slot.idle = idle;
-                if seen > KEPT {
-                    slot.beyond = self.room.take(seen - KEPT);
-                }
-                if seen <= KEPT || slot.beyond.is_some() {
-                    told - start
-                } else {
-                    near
-                }
+                self.restore(slot, held, told)?
             }
             // All of the image would have to be copied; mapping it again where it is used costs less.
             None if slot.image.is_some() => 0,
             None => {
                 let kept = minimum.min(KEPT);
                 #[expect(unsafe_code, reason = "what a guest has written must go")]
-                // SAFETY: as above.
+                // SAFETY: as in `restore`.
                 unsafe {
                     slot.restore(0..kept);
                 }
@@ -326,6 +311,79 @@ impl Shared {
         };
         slot.space.give_back(rest..minimum)
     }
+
+    /// Writes over those parts of a slot that hold something, which are all up to `told`, as far as it may keep them. The
+    /// result is where that ends: what is behind it has to be given back.
+    fn restore(
+        &self,
+        slot: &mut Slot,
+        mut held: Vec<Range<usize>>,
+        told: usize,
+    ) -> io::Result<usize> {
+        let mut seen = 0;
+        // Up to where there are `KEPT` bytes.
+        let mut near = told;
+        let mut unchanged = Vec::new();
+        let mut idle = mem::take(&mut slot.idle);
+        for part in held.iter().cloned() {
+            if seen <= KEPT {
+                near = part.end - (seen + part.len()).saturating_sub(KEPT);
+            }
+            seen += part.len();
+            idle.see(&part);
+            #[expect(unsafe_code, reason = "what a guest has written must go")]
+            // SAFETY: what holds something is within what is open, and the instance that used it is gone: its
+            // memory is being dropped.
+            unsafe {
+                if seen <= UNSEEN || !idle.looks() {
+                    slot.restore(part);
+                } else {
+                    slot.restore_changed(part, &mut unchanged);
+                }
+            }
+        }
+        let given_back = match idle.judge(&unchanged) {
+            Verdict::Keep => Vec::new(),
+            Verdict::Probe(parts) => parts,
+            Verdict::GiveBack => unchanged,
+        };
+        slot.idle = idle;
+        let is_as_held = given_back.is_empty();
+        for part in given_back {
+            seen -= part.len();
+            slot.space.give_back(part)?;
+        }
+        if seen > KEPT {
+            slot.beyond = self.room.take(seen - KEPT);
+        }
+        let rest = match seen <= KEPT || slot.beyond.is_some() {
+            true => told,
+            false => near,
+        };
+        if self.counts_faults && is_as_held {
+            held.retain_mut(|part| {
+                part.end = part.end.min(rest);
+                part.start < part.end
+            });
+            slot.holds = Some(held);
+        }
+        Ok(rest)
+    }
+}
+
+/// The parts of a memory of `minimum` bytes that hold something, as many as a slot may keep; and up to where those are
+/// all.
+fn scan(
+    pagemap: &Pagemap,
+    space: &Space,
+    minimum: usize,
+) -> io::Result<(Vec<Range<usize>>, usize)> {
+    let start = space.start().as_ptr() as usize;
+    let mut held = Vec::new();
+    let told = pagemap.scan(start..start + minimum, MOST_KEPT, |region| {
+        held.push(region.start - start..region.end - start);
+    })?;
+    Ok((held, told - start))
 }
 
 /// The memory of one instance.
@@ -335,6 +393,8 @@ struct Memory {
     slot: Option<Slot>,
     minimum: usize,
     size: usize,
+    /// When it was made, if all that is done with it since can be known.
+    made: Option<Moment>,
     /// Its slot is not to be used again.
     is_spoilt: bool,
 }
@@ -382,6 +442,7 @@ unsafe impl MemoryCreator for Slots {
             slot: Some(slot),
             minimum,
             size: minimum,
+            made: (self.stock.counts_faults.then(Moment::now)).flatten(),
             is_spoilt: false,
         }))
     }
@@ -454,7 +515,10 @@ impl Drop for Memory {
         if self.is_spoilt {
             return;
         }
-        match self.stock.clean(&mut slot, self.minimum) {
+        match self
+            .stock
+            .clean(&mut slot, self.minimum, self.made.as_ref())
+        {
             // Where there is no room for it, dropping it unmaps it.
             Ok(()) => drop(self.stock.memories.put(slot)),
             Err(error) => tracing::warn!("a guest's memory is unmapped, not used again: {error}"),

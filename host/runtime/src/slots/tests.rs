@@ -1,6 +1,6 @@
 //! Slots as wasmtime uses them: what one memory leaves behind, the next must not find.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
 use crate::source::Source;
@@ -45,6 +45,7 @@ fn image() -> (Image, Vec<u8>) {
 
 /// A guest that writes to as many pages as `spread` says, after it has found all as new.
 fn use_once(slots: &Slots, expected: &[u8], grow_to: usize, spread: usize) {
+    let _poll = Polling::begin();
     let mut memory = memory(slots, expected.len() / PAGE);
     assert!(bytes(&mut *memory) == expected, "not as new");
     memory.grow_to(grow_to * PAGE).unwrap();
@@ -139,6 +140,132 @@ fn a_slot_keeps_more_where_there_is_room_and_gives_it_back() {
     drop(both);
 }
 
+/// Guests of one poll and of more, on threads that take turns, which write mostly to the same pages and now and then to
+/// any: whether it was looked for what they wrote or not, none of them finds anything of another.
+#[test]
+fn nothing_stays_whether_there_was_a_scan_or_not() {
+    for (seed, beyond) in [(1, 4 << 20), (2, 0), (3, 256 << 10)] {
+        let stock = Stock::new(3, beyond, 2, ResetChoice::Auto);
+        let (image, furnished) = image();
+        let imaged = (beginning_with(&stock, image), furnished);
+        let plain = (stock.slots(), vec![0; 48 * PAGE]);
+        let apps = [imaged, plain];
+        let mut random = fastrand::Rng::with_seed(seed);
+        for _ in 0..400 {
+            let seed = random.u64(..);
+            let some = || some_guests(&apps, fastrand::Rng::with_seed(seed));
+            match random.u8(..4) {
+                0 => std::thread::scope(|scope| scope.spawn(some).join().unwrap()),
+                _ => some(),
+            }
+        }
+    }
+}
+
+/// Up to eight guests, one after the other.
+fn some_guests(apps: &[(Slots, Vec<u8>)], mut random: fastrand::Rng) {
+    for _ in 0..random.usize(1..=8) {
+        let (slots, expected) = &apps[random.usize(..apps.len())];
+        let mut poll = Some(Polling::begin());
+        let mut memory = memory(slots, expected.len() / PAGE);
+        assert!(bytes(&mut *memory) == expected, "not as new");
+        for _ in 0..random.usize(..3) {
+            if random.u8(..8) == 0 {
+                // It waits for something, and is polled by another thread before this one polls it again.
+                drop(poll.take());
+                std::thread::scope(|scope| {
+                    let polled = scope.spawn(|| {
+                        let _poll = Polling::begin();
+                        let bytes = bytes(&mut *memory);
+                        let place = random.usize(..bytes.len());
+                        bytes[place] ^= 0x5a;
+                    });
+                    polled.join().unwrap();
+                });
+                poll = Some(Polling::begin());
+            }
+            if random.u8(..16) == 0 {
+                let pages = memory.byte_size() / PAGE + 1;
+                memory.grow_to(pages * PAGE).unwrap();
+            }
+            let bytes = bytes(&mut *memory);
+            let rare = random.u8(..8) == 0;
+            for _ in 0..random.usize(..40) {
+                let place = match rare {
+                    true => random.usize(..bytes.len()),
+                    // Pages that all of them write to.
+                    false => (random.usize(..40) * 9973) % (4 * PAGE),
+                };
+                bytes[place] ^= 0xa5;
+            }
+            if random.u8(..64) == 0 {
+                bytes.fill(0xee);
+            }
+        }
+        if random.u8(..16) == 0 {
+            // Its instance is dropped by somebody else.
+            drop(poll.take());
+        }
+    }
+}
+
+/// Shows that nothing was looked for after the guest of one poll had taken no page fault: what another thread writes, which
+/// nobody ever does, is not found.
+#[test]
+#[expect(unsafe_code, reason = "a guest would use the memory")]
+fn where_no_page_was_got_none_is_looked_for() {
+    let stock = Stock::new(4, 0, 1, ResetChoice::Auto);
+    assert!(stock.0.counts_faults);
+    let slots = stock.slots();
+    // Where the other thread is to write; 0 if it has, 1 if it is to end.
+    let stray_to = AtomicUsize::new(0);
+    let stray = |to: usize| {
+        stray_to.store(to, Ordering::Release);
+        while stray_to.load(Ordering::Acquire) != 0 {
+            std::hint::spin_loop();
+        }
+    };
+    let guest = |strays: Option<usize>| {
+        let _poll = Polling::begin();
+        let mut memory = memory(&slots, 4);
+        let is_as_new = bytes(&mut *memory).iter().all(|&byte| byte == 0);
+        bytes(&mut *memory)[100] = 1;
+        if let Some(place) = strays {
+            stray(memory.as_ptr() as usize + place);
+        }
+        is_as_new
+    };
+    let mut missed = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            loop {
+                match stray_to.load(Ordering::Acquire) {
+                    0 => std::thread::yield_now(),
+                    1 => return,
+                    to => {
+                        // SAFETY: within what is open; the thread that has it waits for this.
+                        unsafe { (to as *mut u8).write(7) };
+                        stray_to.store(0, Ordering::Release);
+                    }
+                }
+            }
+        });
+        // A page that is found is kept, and no other will be missed there.
+        for place in (PAGE..).step_by(8 << 10).take(20) {
+            // In the first one it gets its own pages. Of four, one is looked at in any case: seven a round.
+            for _ in 0..4 {
+                assert!(guest(None));
+            }
+            guest(Some(place));
+            missed += usize::from(!guest(None));
+            // Outside of a poll it is always looked at.
+            drop(memory(&slots, 4));
+        }
+        stray_to.store(1, Ordering::Release);
+    });
+    assert!(missed > 5, "missed {missed} of 20");
+}
+
 #[test]
 fn a_memory_does_not_grow_beyond_its_slot() {
     let slots = Stock::new(1, 0, 1, ResetChoice::Auto).slots();
@@ -196,6 +323,7 @@ fn a_page_that_is_swapped_out_is_not_missed() {
         (beginning_with(&stock, image), furnished),
     ] {
         for _ in 0..20 {
+            let _poll = Polling::begin();
             let mut memory = memory(&slots, expected.len() / PAGE);
             assert!(bytes(&mut *memory) == expected, "not as new");
             bytes(&mut *memory).fill(0xee);
