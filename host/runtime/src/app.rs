@@ -493,10 +493,13 @@ impl App {
             _ => None,
         };
         let room = promise.map_or(room, Room::Parked);
-        while runtime.ticker.live() + runtime.parked.count() >= instances && runtime.parked.evict()
-        {
-        }
+        // The one that is promised takes no further place.
+        let own = usize::from(matches!(room, Room::Parked(_)));
+        while runtime.ticker.live() + runtime.parked.count() >= instances + own
+            && runtime.parked.evict()
+        {}
         if runtime.ticker.live() >= instances {
+            self.step_back(room);
             return Err(format!(
                 "all {instances} instances of all apps together are in use"
             ));

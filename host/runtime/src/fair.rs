@@ -9,7 +9,8 @@
 //! A guest that has begun has written to its memory. If all of an app's guests took turns from the first one on, as
 //! many memories would be in use as there are requests, which no cache can hold and no slot is kept for. So where
 //! [`IN_PROGRESS`] of its guests run or have begun and wait for a turn, those come first, until they are at their ends or
-//! turn out to be long.
+//! turn out to be long. Those that are long have a share of the turns, and new ones a small one, so that nobody waits
+//! for ever.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -21,8 +22,9 @@ const MOST_OWED: Duration = Duration::from_millis(100);
 /// Of one app so many guests are begun by turns.
 const IN_PROGRESS: usize = 8;
 
-/// Even where more are in progress one turn in so many goes to whoever came first, so that nobody waits for ever.
-const ONE_IN: u32 = 32;
+/// Where as many are in progress, of so many turns one goes to what is long, and one to what has not begun.
+const ONE_LONG_IN: u32 = 4;
+const ONE_NEW_IN: u32 = 32;
 
 /// A number that tells apps apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,12 +50,10 @@ struct Line<T> {
     used: Duration,
     running: usize,
     cores: usize,
-    /// What has not begun, and what is long.
-    waiting: BTreeMap<u64, Waiting<T>>,
-    /// What has begun. It has numbers of the same sequence.
-    begun: BTreeMap<u64, Waiting<T>>,
-    /// Turns that went to what had begun, one after the other.
-    in_a_row: u32,
+    /// What waits, by [`Progress`]. All of it has numbers of one sequence.
+    waiting: [BTreeMap<u64, Waiting<T>>; 3],
+    /// Turns that were given.
+    turns: u32,
 }
 
 /// With its deadline.
@@ -62,10 +62,12 @@ type Waiting<T> = (Option<Instant>, T);
 /// How far a guest has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// It is new, or it has had so many turns that it must let others come between.
-    Any,
+    /// It has not begun.
+    New,
     /// It has begun, and may soon have ended.
     Begun,
+    /// It has had many turns.
+    Long,
 }
 
 /// What has got its turn. [`Fair::ran`] must be told when it is over.
@@ -76,20 +78,30 @@ pub(crate) struct Taken<T> {
 
 impl<T> Line<T> {
     fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.begun.is_empty()
+        self.waiting.iter().all(BTreeMap::is_empty)
     }
 
     /// The number of what is next.
     fn next(&self) -> Option<u64> {
-        let first = |line: &BTreeMap<u64, _>| line.keys().next().copied();
-        let (waiting, begun) = (first(&self.waiting), first(&self.begun));
-        let are_many = self.running + self.begun.len() >= IN_PROGRESS;
-        match (waiting, begun) {
-            (Some(waiting), Some(begun)) if !are_many || self.in_a_row >= ONE_IN => {
-                Some(waiting.min(begun))
-            }
-            (waiting, begun) => begun.or(waiting),
+        let first = |progress| self.of(progress).keys().next().copied();
+        let [new, begun, long] = [Progress::New, Progress::Begun, Progress::Long].map(first);
+        if self.running + self.of(Progress::Begun).len() < IN_PROGRESS {
+            return [new, begun, long].into_iter().flatten().min();
         }
+        match self.turns {
+            turns if turns % ONE_NEW_IN == 0 => new.or(begun).or(long),
+            turns if turns % ONE_LONG_IN == 1 => long.or(begun).or(new),
+            _ => begun.or_else(|| new.into_iter().chain(long).min()),
+        }
+    }
+
+    fn of(&self, progress: Progress) -> &BTreeMap<u64, Waiting<T>> {
+        &self.waiting[progress as usize]
+    }
+
+    fn take(&mut self, number: u64) -> Option<Waiting<T>> {
+        let mut all = self.waiting.iter_mut();
+        all.find_map(|waiting| waiting.remove(&number))
     }
 }
 
@@ -132,9 +144,8 @@ impl<T> Fair<T> {
             used: now_at,
             running: 0,
             cores,
-            waiting: BTreeMap::new(),
-            begun: BTreeMap::new(),
-            in_a_row: 0,
+            waiting: Default::default(),
+            turns: 0,
         });
         if line.is_empty() {
             if line.running == 0 {
@@ -145,11 +156,7 @@ impl<T> Fair<T> {
         let number = self.next;
         self.next += 1;
         self.len += 1;
-        let place = match progress {
-            Progress::Any => &mut line.waiting,
-            Progress::Begun => &mut line.begun,
-        };
-        place.insert(number, (deadline, item));
+        line.waiting[progress as usize].insert(number, (deadline, item));
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, number), app);
         }
@@ -194,17 +201,11 @@ impl<T> Fair<T> {
     /// Takes this one, or the next, from a line.
     fn take_from(&mut self, app: AppId, number: Option<u64>) -> Option<Taken<T>> {
         let line = self.lines.get_mut(&app)?;
-        let number = number.or_else(|| line.next())?;
-        let (deadline, item) = match line.begun.remove(&number) {
-            Some(begun) => {
-                line.in_a_row = line.in_a_row.saturating_add(1);
-                begun
-            }
-            None => {
-                line.in_a_row = 0;
-                line.waiting.remove(&number)?
-            }
-        };
+        let number = number.or_else(|| {
+            line.turns = line.turns.wrapping_add(1);
+            line.next()
+        })?;
+        let (deadline, item) = line.take(number)?;
         line.running += 1;
         if line.is_empty() {
             self.ready.remove(&(line.used, app));
@@ -245,7 +246,7 @@ impl<T> Fair<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::Progress::{Any, Begun};
+    use super::Progress::{Begun, Long, New};
     use super::*;
 
     const A: AppId = AppId(1);
@@ -262,8 +263,8 @@ mod tests {
     #[test]
     fn one_app_is_served_in_order() {
         let mut queue = Fair::default();
-        queue.push(A, 2, Any, None, "first");
-        queue.push(A, 2, Any, None, "second");
+        queue.push(A, 2, New, None, "first");
+        queue.push(A, 2, New, None, "second");
         assert_eq!(queue.len(), 2);
         assert_eq!(take(&mut queue), Some("first"));
         assert_eq!(take(&mut queue), Some("second"));
@@ -277,7 +278,7 @@ mod tests {
         let mut queue = Fair::default();
         let mut left = [turns; 64];
         for guest in 0..left.len() {
-            queue.push(A, 2, Any, None, guest);
+            queue.push(A, 2, New, None, guest);
         }
         let (mut most, mut first_end) = (0, 0);
         for turn in 1.. {
@@ -301,35 +302,47 @@ mod tests {
     #[test]
     fn few_of_an_app_are_in_progress() {
         let (most, first_end) = many(5, Begun);
-        assert_eq!(most, IN_PROGRESS);
+        assert!((IN_PROGRESS..IN_PROGRESS + 4).contains(&most), "{most}");
         assert!(first_end <= 5 * IN_PROGRESS, "{first_end}");
-        // What is long lets all others come between.
-        assert_eq!(many(5, Any), (64, 4 * 64 + 1));
+        // Where they are long at once, all come between.
+        let (most, first_end) = many(5, Long);
+        assert_eq!(most, 64);
+        assert!(first_end > 4 * 64, "{first_end}");
     }
 
     #[test]
     fn nobody_waits_for_ever_for_those_in_progress() {
         let mut queue = Fair::default();
         for _ in 0..2 * IN_PROGRESS {
-            queue.push(A, 2, Begun, None, "begun");
+            queue.push(A, 2, Begun, None, Begun);
+            // Those that are overdue change nothing for the others.
+            queue.push(A, 2, New, Some(Instant::now()), New);
         }
-        queue.push(A, 2, Any, None, "new");
-        let turns = (0..).take_while(|_| {
-            let taken = queue.take(Instant::now(), |_| false).unwrap();
-            queue.push(A, 2, Begun, None, "begun");
-            queue.ran(A, TURN);
-            taken.item == "begun"
-        });
-        let turns = turns.count();
-        let most = 2 * IN_PROGRESS + usize::try_from(ONE_IN).unwrap();
-        assert!((2 * IN_PROGRESS..=most).contains(&turns), "{turns}");
+        queue.push(A, 2, New, None, New);
+        queue.push(A, 2, Long, None, Long);
+        let mut turns = [0; 3];
+        for _ in 0..320 {
+            let overdue = queue.take_overdue(Instant::now());
+            if let Some(overdue) = overdue {
+                queue.ran(overdue.app, Duration::ZERO);
+            }
+            let Taken { app, item } = queue.take(Instant::now(), |_| false).unwrap();
+            turns[item as usize] += 1;
+            // Another one comes.
+            queue.push(app, 2, item, None, item);
+            queue.ran(app, TURN);
+        }
+        let [new, begun, long] = turns;
+        assert!((9..=26).contains(&new), "{turns:?}");
+        assert!((70..=80).contains(&long), "{turns:?}");
+        assert!(begun > 200, "{turns:?}");
     }
 
     #[test]
     fn a_deadline_counts_for_what_has_begun_too() {
         let mut queue = Fair::default();
         let now = Instant::now();
-        queue.push(A, 1, Any, None, "a");
+        queue.push(A, 1, New, None, "a");
         queue.push(A, 1, Begun, Some(now), "late");
         assert_eq!(take(&mut queue), Some("late"));
         assert_eq!(take(&mut queue), Some("a"));
@@ -340,15 +353,15 @@ mod tests {
     fn an_app_with_fifty_guests_gets_no_more_than_one_with_two() {
         let mut queue = Fair::default();
         for _ in 0..50 {
-            queue.push(A, 1, Any, None, "a");
+            queue.push(A, 1, New, None, "a");
         }
-        queue.push(B, 1, Any, None, "b");
-        queue.push(B, 1, Any, None, "b");
+        queue.push(B, 1, New, None, "b");
+        queue.push(B, 1, New, None, "b");
         let mut turns = [0, 0];
         for _ in 0..40 {
             let Taken { app, item } = queue.take(Instant::now(), |_| false).unwrap();
             turns[usize::from(app == B)] += 1;
-            queue.push(app, 1, Any, None, item);
+            queue.push(app, 1, New, None, item);
             queue.ran(app, TURN);
         }
         assert_eq!(turns, [20, 20]);
@@ -358,14 +371,14 @@ mod tests {
     fn time_that_was_not_used_is_not_owed() {
         let mut queue = Fair::default();
         for _ in 0..100 {
-            queue.push(A, 1, Any, None, "a");
+            queue.push(A, 1, New, None, "a");
             assert_eq!(take(&mut queue), Some("a"));
             queue.ran(A, TURN);
         }
         // B comes late and does not get a hundred turns first.
         for _ in 0..9 {
-            queue.push(A, 1, Any, None, "a");
-            queue.push(B, 1, Any, None, "b");
+            queue.push(A, 1, New, None, "a");
+            queue.push(B, 1, New, None, "b");
         }
         let mut turns = [0, 0];
         for _ in 0..10 {
@@ -382,17 +395,17 @@ mod tests {
         let turn = |queue: &mut Fair<&'static str>| {
             let Taken { app, item } = queue.take(Instant::now(), |_| false).unwrap();
             // A guest that goes on is back in its line before its turn is counted.
-            queue.push(app, 1, Any, None, item);
+            queue.push(app, 1, New, None, item);
             queue.ran(app, TURN);
             app
         };
         for _ in 0..50 {
-            queue.push(A, 1, Any, None, "a");
+            queue.push(A, 1, New, None, "a");
         }
         for _ in 0..10_000 {
             turn(&mut queue);
         }
-        queue.push(B, 1, Any, None, "b");
+        queue.push(B, 1, New, None, "b");
         let turns = (0..40).filter(|_| turn(&mut queue) == A).count();
         assert!((19..=21).contains(&turns), "{turns} of 40");
     }
@@ -404,7 +417,7 @@ mod tests {
         let mut queue = Fair::default();
         let guests = |queue: &mut Fair<()>, app, number| {
             for _ in 0..number {
-                queue.push(app, 4, Any, None, ());
+                queue.push(app, 4, New, None, ());
             }
         };
         let round = |queue: &mut Fair<()>| {
@@ -413,7 +426,7 @@ mod tests {
                 .map(|taken| taken.app)
                 .collect();
             for &app in &taken {
-                queue.push(app, 4, Any, None, ());
+                queue.push(app, 4, New, None, ());
                 queue.ran(app, TURN);
             }
             taken.iter().filter(|&&app| app == C).count()
@@ -435,7 +448,7 @@ mod tests {
     fn an_app_has_all_cores_only_while_nobody_else_wants_them() {
         let mut queue = Fair::default();
         for _ in 0..3 {
-            queue.push(A, 1, Any, None, "a");
+            queue.push(A, 1, New, None, "a");
         }
         assert_eq!(take(&mut queue), Some("a"));
         // Another is active outside this queue.
@@ -444,7 +457,7 @@ mod tests {
         // Nobody is.
         assert_eq!(take(&mut queue), Some("a"));
         // Another is inside it, waiting, then running.
-        queue.push(B, 1, Any, None, "b");
+        queue.push(B, 1, New, None, "b");
         assert_eq!(take(&mut queue), Some("b"));
         assert_eq!(take(&mut queue), None);
         queue.ran(B, TURN);
@@ -455,9 +468,9 @@ mod tests {
     fn what_is_too_late_comes_first_and_is_not_held_back() {
         let mut queue = Fair::default();
         let now = Instant::now();
-        queue.push(A, 1, Any, None, "a");
-        queue.push(A, 1, Any, Some(now + TURN), "late");
-        queue.push(B, 1, Any, Some(now + 2 * TURN), "b");
+        queue.push(A, 1, New, None, "a");
+        queue.push(A, 1, New, Some(now + TURN), "late");
+        queue.push(B, 1, New, Some(now + 2 * TURN), "b");
         assert_eq!(take(&mut queue), Some("a"));
         let taken = queue.take(now + TURN, |_| true).unwrap();
         assert_eq!(taken.item, "late");
@@ -470,7 +483,7 @@ mod tests {
     fn apps_at_rest_leave_nothing_behind() {
         let mut queue = Fair::default();
         for app in 0..1000 {
-            queue.push(AppId(app), 1, Any, None, "x");
+            queue.push(AppId(app), 1, New, None, "x");
             let taken = queue.take(Instant::now(), |_| false).unwrap();
             queue.ran(taken.app, TURN);
         }

@@ -18,6 +18,7 @@ use crate::config::Reuse;
 use crate::guest::Gateway;
 use crate::instance::State;
 use crate::memory::{Counted, Purse};
+use crate::slots::Polling;
 
 /// A store, and what has been made in it.
 ///
@@ -123,10 +124,19 @@ impl Parked {
         self.counts.instances.load(Ordering::SeqCst)
     }
 
-    /// Ends one, where all of them together have as many bytes as are lacking: of that app which has the most,
-    /// the one that has been parked for longest. False if nothing was gained.
+    /// Ends one, where all that are promised to nobody have as many bytes together as are lacking: of that app which has
+    /// the most, the one that has been parked for longest. False if nothing was gained.
     pub(crate) fn evict_for(&self, lacking: usize) -> bool {
-        self.counts.bytes.load(Ordering::SeqCst) >= lacking && self.evict()
+        if self.counts.bytes.load(Ordering::SeqCst) < lacking {
+            return false;
+        }
+        let free = |lot: &Arc<Lot>| lot.lock().free_bytes();
+        self.lots().iter().map(free).sum::<usize>() >= lacking && self.evict()
+    }
+
+    fn lots(&self) -> Vec<Arc<Lot>> {
+        let lots = self.lots.lock().unwrap_or_else(PoisonError::into_inner);
+        lots.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// The same for a place.
@@ -135,10 +145,7 @@ impl Parked {
         if self.count() == 0 {
             return false;
         }
-        let mut lots: Vec<_> = {
-            let lots = self.lots.lock().unwrap_or_else(PoisonError::into_inner);
-            lots.iter().filter_map(Weak::upgrade).collect()
-        };
+        let mut lots = self.lots();
         lots.sort_by_cached_key(|lot| std::cmp::Reverse(lot.lock().free()));
         // Others may take one meanwhile. What is found is dropped when nothing of a lot is locked any more: what
         // it gives back may be waited for.
@@ -151,6 +158,12 @@ impl LotState {
     /// How many are promised to nobody.
     fn free(&self) -> usize {
         self.instances.len() - self.promised
+    }
+
+    /// What those have taken. They are at the front, since a promise is kept from the back.
+    fn free_bytes(&self) -> usize {
+        let free = self.instances.iter().take(self.free());
+        free.map(|instance| instance.purse.taken()).sum()
     }
 }
 
@@ -229,7 +242,9 @@ impl Lot {
     pub(crate) async fn wait(self: &Arc<Self>) -> Promise {
         let _counted = Counted::new(&self.waiting);
         loop {
-            let parked = self.parked.notified();
+            let mut parked = std::pin::pin!(self.parked.notified());
+            // Of two that are parked before either is awaited both are told.
+            parked.as_mut().enable();
             if let Some(promise) = self.promise() {
                 return promise;
             }
@@ -249,6 +264,7 @@ impl Lot {
             return;
         }
         instance.store.data_mut().rest();
+        Polling::share();
         self.counts.add(&instance);
         let mut state = self.lock();
         state.instances.push_back(instance);
@@ -285,12 +301,14 @@ impl Lot {
             free -= usize::from(goes);
             goes
         });
-        let used = kept.iter().filter_map(|instance| instance.used);
-        let next = (used.map(|used| used.since).min()).map(|oldest| {
-            let end = oldest.checked_add(self.reuse.time);
-            // One that serves now may be older.
-            end.map_or(now + AT_LEAST, |end| end.min(now + AT_LEAST))
+        let soon = now + AT_LEAST;
+        let ends = kept.iter().filter_map(|instance| {
+            let end = instance.used?.since.checked_add(self.reuse.time)?;
+            // One whose time is over is promised, and goes with its next request.
+            (end > now).then_some(end)
         });
+        // One that serves now may be older than all of them.
+        let next = (!kept.is_empty()).then(|| ends.min().map_or(soon, |end| end.min(soon)));
         state.instances = kept;
         state.is_swept = next.is_some();
         drop(state);

@@ -29,8 +29,8 @@ use crate::turn::{Turn, thread_cpu};
 /// The first turn of a request: as much as it may use where it arrived.
 const FIRST: Duration = Duration::from_millis(5);
 
-/// A guest that has used so much is long: it takes turns with all others of its app, and no longer with those alone that
-/// are in progress.
+/// A guest that has used so much is long: those of its app that are in progress no longer wait for it, and it has a share of
+/// the turns beside theirs.
 const LONG: Duration = Duration::from_millis(100);
 
 /// An app that had a request so long ago wants to run no more.
@@ -318,9 +318,9 @@ impl Shared {
         let app = about.account.id;
         let cores = about.account.cores;
         let progress = match about.turn.used() {
-            Duration::ZERO => Progress::Any,
+            Duration::ZERO => Progress::New,
             used if used < LONG => Progress::Begun,
-            _ => Progress::Any,
+            _ => Progress::Long,
         };
         about.turn.enqueue(now);
         let mut state = self.lock();

@@ -2,7 +2,11 @@
 //! whose whole life there was none has written to no page but those that held something before.
 //!
 //! Only the thread that takes a fault counts it. So this can be said of a memory that was made and dropped in one poll
-//! of one guest, which is one stay on one thread: nobody else has used it. Of any other memory nothing is said.
+//! of one guest, which is one stay on one thread, unless others could get at it meanwhile: whoever lets them says so
+//! ([`Polling::share`]). Of any other memory nothing is said.
+//!
+//! All this holds for small pages. Where the kernel makes a large page of small ones, what was empty between them is there
+//! without a fault: `space.rs` forbids it.
 
 use std::cell::Cell;
 use std::io;
@@ -46,6 +50,13 @@ impl Polling {
                 .map(|thread| Poll { thread, number }),
         );
         Self(())
+    }
+}
+
+impl Polling {
+    /// From here on other threads may use what was made in this thread's poll.
+    pub(crate) fn share() {
+        POLL.set(None);
     }
 }
 
@@ -168,6 +179,15 @@ mod tests {
                 }
             });
         });
+    }
+
+    #[test]
+    fn what_others_can_get_at_is_not_known() {
+        let _poll = Polling::begin();
+        let before = Moment::now().unwrap();
+        Polling::share();
+        assert!(!before.is_undisturbed());
+        assert!(Moment::now().is_none());
     }
 
     #[test]

@@ -160,7 +160,8 @@ impl Space {
         self.advise(part)
     }
 
-    /// A huge page would have to be cleaned whole for one byte. And a forked child must not find here what
+    /// A huge page would have to be cleaned whole for one byte; and pages that the kernel put into one would be there without
+    /// a page fault, which `faults.rs` relies on. And a forked child must not find here what
     /// was a guest's.
     fn advise(&self, part: Range<usize>) -> io::Result<()> {
         let (start, length) = self.part(&part);
