@@ -244,6 +244,12 @@ async fn s4_globals_are_as_at_the_build() {
 }
 
 #[tokio::test]
+async fn what_a_request_makes_is_counted_and_what_was_at_the_build_is_not() {
+    let expected = json!({"immortal": [true, false], "collects": true, "gone": [true, true]});
+    assert_eq!(parsed(&get("/fresh/counted").await), expected);
+}
+
+#[tokio::test]
 async fn the_environment_is_that_of_the_run() {
     let said = parsed(&get("/fresh/surroundings").await);
     assert_eq!(said["environment"], json!({"GIVEN": "at the run"}));

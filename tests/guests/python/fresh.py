@@ -1,5 +1,6 @@
 """What is new in each instance and what is as it was at the build."""
 
+import gc
 import json
 import logging
 import os
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import time
 import uuid
+import weakref
 
 BUILT = time.time()
 COUNT = [0]
@@ -44,6 +46,32 @@ def memory(environ, start_response):
     """A global is as it was at the build, each time."""
     COUNT[0] += 1
     return answer(start_response, COUNT)
+
+
+class Thing:
+    """Can be referred to weakly."""
+
+
+THING = Thing()
+THING.name = "".join(["a text ", "of its own"])
+
+
+def counted(environ, start_response):
+    """Nobody counts what was there at the build. What a request makes is counted and goes, in a cycle too."""
+    at_the_build = [COUNT, THING, THING.name, Thing, counted, counted.__code__.co_consts, sys.modules["json"]]
+    made = Thing()
+    in_a_cycle = Thing()
+    in_a_cycle.itself = in_a_cycle
+    gone = [weakref.ref(made), weakref.ref(in_a_cycle)]
+    of_a_request = [made, in_a_cycle, [], "".join(["another ", "text"])]
+    said = {
+        "immortal": [all(map(sys._is_immortal, at_the_build)), any(map(sys._is_immortal, of_a_request))],
+        "collects": gc.isenabled(),
+    }
+    del made, in_a_cycle, of_a_request
+    gc.collect()
+    said["gone"] = [one() is None for one in gone]
+    return answer(start_response, said)
 
 
 def surroundings(environ, start_response):

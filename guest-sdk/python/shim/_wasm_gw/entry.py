@@ -14,6 +14,7 @@ SHIM is the folder above this package. LETTERBOX is an empty folder with one mod
     ENVIRONMENT = {"NAME": "value"}     # of the import alone: at run time there is that of the run
     APPLICATION = "/2"                  # APPLICATION as the interpreter sees it
     WARM = [["/", [["PATH_INFO", "/"], ...]], ...]      # GET requests to answer: path, and environ
+    SETTLE = True                       # whether to lay out memory, and to list objects
 
 The shim writes back to that folder:
 
@@ -22,6 +23,7 @@ The shim writes back to that folder:
                     sentence; then the command fails, and what it says is of no interest
     warm-failure.txt    the same of a path of WARM, which is the first line
     warmed.json     the first answer to each path of WARM, if there are any
+    objects.bin     a bit for each fourth byte of the memory, the lowest first: whether an object is there
 
 In these texts, a path `/N/...` is in the folder of the N-th `-p`, counted from 0. At run time the host shows the last two under the
 same names, and the standard library as `/python`.
@@ -34,7 +36,7 @@ import sys
 # Before all that may be imported from the folders of the user, which are not for us to write to.
 sys.dont_write_bytecode = True
 
-from _wasm_gw import hashing, letterbox, network, output, sandbox, surroundings, warm
+from _wasm_gw import hashing, layout, letterbox, network, output, sandbox, surroundings, warm
 from _wasm_gw.preload import preload
 from _wasm_gw.server import Server
 from _wasm_gw.target import load
@@ -61,5 +63,7 @@ with letterbox.open_output() as file:
 network.open_for_instances()
 
 # What lies around now would be collected, and written to, in each instance again.
+if letterbox.SETTLE:
+    layout.settle()
 gc.collect()
 gc.freeze()

@@ -6,7 +6,7 @@ A file, because the pipes to componentize-py take ten kilobytes and then fail th
 import json
 import os
 
-from _wasm_gw_target import APPLICATION, ENVIRONMENT, TARGET, WARM
+from _wasm_gw_target import APPLICATION, ENVIRONMENT, SETTLE, TARGET, WARM
 import _wasm_gw_target
 
 FOLDER = os.path.dirname(_wasm_gw_target.__file__)
@@ -37,6 +37,12 @@ def report_warm_failure(path, text):
 def report_warmed(answers):
     """The first answer to each path."""
     _write("warmed.json", json.dumps(answers))
+
+
+def report_objects(bits):
+    """Says where in the memory objects are."""
+    with open(os.path.join(FOLDER, "objects.bin"), "wb") as file:
+        file.write(bits)
 
 
 def _write(name, text):

@@ -55,9 +55,11 @@ impl Folders {
         write_modules(&SHIM, &folders.shim)?;
         let module = folders.letterbox.join("_wasm_gw_target.py");
         let text = format!(
-            "TARGET = \"{}\"\nAPPLICATION = \"/{PROJECT_AT}\"\nENVIRONMENT = {}\nWARM = {warm}\n",
+            "TARGET = \"{}\"\nAPPLICATION = \"/{PROJECT_AT}\"\nENVIRONMENT = {}\nWARM = {warm}\n\
+             SETTLE = {}\n",
             project.target,
-            environment(project)
+            environment(project),
+            if project.optimize { "True" } else { "False" },
         );
         fs::write(&module, text).map_err(|error| BuildError::write(&module, error))?;
         Ok(folders)
@@ -66,6 +68,11 @@ impl Folders {
     /// What was answered to the paths that were warmed.
     pub(crate) fn warmed(&self) -> PathBuf {
         self.letterbox.join("warmed.json")
+    }
+
+    /// A bit for each place in the memory where an object can be, if the shim knows.
+    pub(crate) fn objects(&self) -> PathBuf {
+        self.letterbox.join("objects.bin")
     }
 
     /// A path in what the interpreter wrote, as people know it.

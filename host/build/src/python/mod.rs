@@ -9,8 +9,10 @@
 //! | `stdlib.rs`, `stdlib.py` | what the interpreter itself brings along |
 //! | `componentize.rs` | the run that makes the component |
 //! | `warm.rs` | the requests that it answers meanwhile |
+//! | `immortal.rs` | the objects that it begins with, which nobody counts |
 
 mod componentize;
+mod immortal;
 mod interpreter;
 mod packages;
 mod requirements;
@@ -152,7 +154,7 @@ pub fn build(
         let target = &project.target;
         let printed = componentize::run(&tools, work.path(), &folders, target, hint, &component)?;
         if project.optimize {
-            optimize(&component, progress)?;
+            optimize(&component, &folders.objects(), progress)?;
         }
         let mut archive = Archive::new();
         archive.add(Path::new(componentize::PROJECT_AT), &files)?;
@@ -198,7 +200,7 @@ pub fn build(
 }
 
 /// Changes when components are made in another way.
-const FORMAT: &str = concat!("2 ", env!("CARGO_PKG_VERSION"));
+const FORMAT: &str = concat!("3 ", env!("CARGO_PKG_VERSION"));
 
 /// So many components are kept, those that were used last.
 const KEPT: usize = 8;
@@ -207,19 +209,26 @@ const COMPONENT: &str = "app.wasm";
 const PRINTED: &str = "printed.txt";
 const WARMED: &str = "warmed.json";
 
-/// Makes one module of the interpreter, its libraries and the shim.
-fn optimize(component: &Path, progress: &dyn Progress) -> Result<(), BuildError> {
+/// Makes one module of the interpreter, its libraries and the shim, and its objects immortal.
+fn optimize(component: &Path, objects: &Path, progress: &dyn Progress) -> Result<(), BuildError> {
     let bytes = fs::read(component).map_err(|error| BuildError::read(component, error))?;
-    match wasm_gw_optimize::optimize(&bytes) {
-        Ok(bytes) => {
-            fs::write(component, bytes).map_err(|error| BuildError::write(component, error))
-        }
+    let mut bytes = match wasm_gw_optimize::optimize(&bytes) {
+        Ok(bytes) => bytes,
         // It runs as it is.
         Err(why) => {
             progress.note(&format!("the component is not optimized: {why}"));
-            Ok(())
+            return Ok(());
         }
+    };
+    // Without it nothing is known of the objects of this interpreter.
+    let made = match fs::read(objects) {
+        Ok(listed) => immortal::make(&mut bytes, &listed),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(why) = made {
+        progress.note(&format!("objects are counted as ever: {why}"));
     }
+    fs::write(component, bytes).map_err(|error| BuildError::write(component, error))
 }
 
 /// What may be behind a failed import.

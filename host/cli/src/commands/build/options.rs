@@ -51,7 +51,8 @@ pub(crate) struct BuildOptions {
     #[schemars(with = "std::collections::BTreeMap<String, String>")]
     pub(crate) env: Vec<Pair>,
 
-    /// Leave the modules of the component as the language's tool makes them: an instance takes longer to make
+    /// Leave the component as the language's tool makes it: an instance takes longer to make, and a request writes to
+    /// more of its memory
     #[arg(long)]
     pub(crate) no_optimize: bool,
 
