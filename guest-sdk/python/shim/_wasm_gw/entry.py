@@ -24,6 +24,8 @@ The shim writes back to that folder:
     warm-failure.txt    the same of a path of WARM, which is the first line
     warmed.json     the first answer to each path of WARM, if there are any
     objects.bin     a bit for each fourth byte of the memory, the lowest first: whether an object is there
+    constants.bin   the bytes of LOAD_CONST_MORTAL and LOAD_CONST_IMMORTAL, two of no meaning, and where the first one
+                    is, in four bytes each
 
 In these texts, a path `/N/...` is in the folder of the N-th `-p`, counted from 0. At run time the host shows the last two under the
 same names, and the standard library as `/python`.

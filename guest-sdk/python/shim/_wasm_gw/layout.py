@@ -9,8 +9,10 @@ Objects that are there at the build are counted up and down by whoever uses them
 tells the build where they are; it makes them immortal (PEP 683), and nobody counts them again.
 """
 
+import contextlib
 import gc
 import sys
+from opcode import _specialized_opmap, opmap
 from types import CodeType, FrameType, GeneratorType
 
 from _wasm_gw import letterbox
@@ -20,14 +22,18 @@ _kept = []
 
 
 def settle():
-    """To be called when all else is done."""
+    """To be called when all else is done. Where it cannot be done, it is not, and the build is told of no objects."""
     if sys.implementation.name != "cpython" or sys.version_info[:2] != (3, 14) or sys.maxsize != 2**31 - 1:
         # Nothing is known of another one's memory.
         return
-    # Of objects that were freed the interpreter keeps some for later: they are given back first.
-    gc.collect()
-    _kept.append(fill_holes())
-    _kept.append(list_objects())
+    # The application may have hooks that see what is done here, and fail.
+    with contextlib.suppress(Exception):
+        # Of objects that were freed the interpreter keeps some for later: they are given back first. And what the
+        # application has frozen is an object too.
+        gc.unfreeze()
+        gc.collect()
+        _kept.append(fill_holes())
+        _kept.append(list_objects())
 
 
 # More blocks are not allocated to fill holes.
@@ -35,6 +41,9 @@ _MOST = 200_000
 
 # So many bytes that lie one behind the other show that there is no hole of a size any more.
 _NO_HOLE = 40_000
+
+# More bytes in blocks of one size that are not next to each other are in no holes: it is another allocator.
+_MOST_APART = 16 << 20
 
 # What `bytes` needs beside its contents, and what the allocator writes before each block.
 _OVERHEAD = sys.getsizeof(b"") + 4
@@ -64,14 +73,15 @@ def _sizes():
 
 
 def _fill(size, blocks, end):
-    run = 0
+    run = apart = 0
     before = None
     while run * size < _NO_HOLE:
-        if end == len(blocks):
+        if end == len(blocks) or apart * size > _MOST_APART:
             return end
         block = bytes(size - _OVERHEAD)
         is_next = before is not None and 0 < id(block) - before <= size + _ROUNDED
         run = run + 1 if is_next else 0
+        apart += not is_next
         before = id(block)
         blocks[end] = block
         end += 1
@@ -84,28 +94,26 @@ def _fill(size, blocks, end):
 # An object is at a multiple of it, in bytes.
 _ALIGNMENT = 4
 
-# What may become more while it is listed, in bytes.
-_GROWTH = 1 << 20
+# Room for what is not listed by the collector and lies behind all that is, in bytes.
+_BEHIND = 1 << 20
 
 _ZEROS = bytes(1 << 12)
-
-# They end with what is done now.
-_PASSING = (FrameType, GeneratorType)
-
 
 def list_objects():
     """Writes a file with a bit for each place in the memory where an object can be, which says whether one is there.
     Returns those objects: as long as nobody frees them, no other takes a place of theirs."""
     first = gc.get_objects()
-    most = max(map(id, first)) + _GROWTH
+    # What is allocated now lies behind all else, since there are no holes.
+    most = max(id(bytes(1 << 16)), *map(id, first)) + _BEHIND
     bits = bytearray((most // _ALIGNMENT // 8 + 1) // len(_ZEROS) * len(_ZEROS) + len(_ZEROS))
     found = []
 
     def see(things):
         for thing in things:
             at = id(thing)
-            # Not `isinstance`, which asks the object.
-            if at >= most or type(thing) in _PASSING:
+            # Neither `isinstance` nor `in`, which ask the object and its type. These end with what is done now.
+            kind = type(thing)
+            if at >= most or kind is FrameType or kind is GeneratorType:
                 continue
             byte, bit = _place(at)
             if not bits[byte] & bit:
@@ -123,7 +131,7 @@ def list_objects():
         see(_referents(thing))
     for byte, bit in ours:
         bits[byte] &= ~bit
-    letterbox.report_objects(bits)
+    letterbox.report_objects(bits, _mortal_constants(found))
     # They would be part of the component.
     for start in range(0, len(bits), len(_ZEROS)):
         bits[start : start + len(_ZEROS)] = _ZEROS
@@ -143,3 +151,21 @@ def _referents(thing):
         yield from (thing.co_consts, thing.co_names, thing.co_filename, thing.co_name)
         yield from (thing.co_qualname, thing.co_linetable, thing.co_exceptiontable)
         yield from (*thing.co_varnames, *thing.co_freevars, *thing.co_cellvars)
+
+
+_LOAD_CONST = opmap["LOAD_CONST"]
+_MORTAL, _IMMORTAL = _specialized_opmap["LOAD_CONST_MORTAL"], _specialized_opmap["LOAD_CONST_IMMORTAL"]
+
+
+def _mortal_constants(found):
+    """Where code that has run loads constants in the way that counts them, since they were mortal then: the byte that is there,
+    the one of the other way, and the places, of four bytes each."""
+    yield bytes([_MORTAL, _IMMORTAL, 0, 0])
+    for thing in found:
+        if type(thing) is CodeType:
+            # The code as it was compiled, where what is behind an instruction of its cache is zeros; and as it is.
+            code, now = thing.co_code, thing._co_code_adaptive
+            start = id(thing) + CodeType.__basicsize__
+            for at in range(0, len(code), 2):
+                if code[at] == _LOAD_CONST and now[at] == _MORTAL:
+                    yield (start + at).to_bytes(4, "little")

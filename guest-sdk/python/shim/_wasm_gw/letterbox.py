@@ -39,8 +39,10 @@ def report_warmed(answers):
     _write("warmed.json", json.dumps(answers))
 
 
-def report_objects(bits):
-    """Says where in the memory objects are."""
+def report_objects(bits, constants):
+    """Says where in the memory objects are, and where constants are counted."""
+    with open(os.path.join(FOLDER, "constants.bin"), "wb") as file:
+        file.writelines(constants)
     with open(os.path.join(FOLDER, "objects.bin"), "wb") as file:
         file.write(bits)
 

@@ -75,6 +75,11 @@ impl Folders {
         self.letterbox.join("objects.bin")
     }
 
+    /// Where code counts the constants that it loads.
+    pub(crate) fn constants(&self) -> PathBuf {
+        self.letterbox.join("constants.bin")
+    }
+
     /// A path in what the interpreter wrote, as people know it.
     fn told(&self, text: &str) -> String {
         // In quotes in a traceback, and at the beginning of a line in a warning.

@@ -3,7 +3,10 @@
 //! CPython counts who uses an object in the object itself. A request that only looks at what was there before so writes
 //! to hundreds of pages, which have to be made new for the next one. An object whose count says that it is
 //! immortal is left alone. The shim lists where objects are (`layout.py`), since the interpreter knows; here the
-//! counts are changed, in the component's data. No code is.
+//! counts are changed, in the component's data.
+//!
+//! Code that has run has learnt which of its constants are immortal, and counts the others without another look. So what it
+//! has learnt is changed too: one byte of CPython's bytecode for each such place, of which there is a list.
 //!
 //! It is done only where everything is as it is known of CPython 3.14 with pointers of 32 bits: each place that was
 //! listed must have a count that can be one, and a type that is listed, and that says of itself that it is a type.
@@ -18,10 +21,7 @@ const IMMORTAL: u32 = 5 << 28;
 /// `_Py_STATIC_IMMORTAL_INITIAL_REFCNT`: `None` and all that the interpreter is born with.
 const BORN_IMMORTAL: u32 = 7 << 28;
 
-/// `_Py_IMMORTAL_MINIMUM_REFCNT`: an object with this count or more is immortal.
-const LEAST_IMMORTAL: u32 = 1 << 30;
-
-/// The most that somebody can have counted. What lies in a place that was freed is an address, which is more.
+/// What has a higher count is left alone: it may be an address, as in a place that was freed.
 const MOST: u32 = 1 << 19;
 
 /// From an object to the pointer to its type.
@@ -33,25 +33,27 @@ const TP_FLAGS: usize = 84;
 /// `Py_TPFLAGS_TYPE_SUBCLASS`: what is of this type is a type.
 const TYPE_SUBCLASS: u32 = 1 << 31;
 
-/// Makes the objects immortal that `listed` has a bit for, the lowest first, for each fourth byte of the memory. Returns
-/// how many.
+/// Makes the objects immortal that `listed` has a bit for, the lowest first, for each fourth byte of the memory; and lets
+/// code load the constants in `constants` as such: its first two bytes are the instruction that is there and the one that is to
+/// be there, and from the fifth on it has the places, of four bytes each.
 ///
 /// # Errors
 ///
 /// Something is not as it is known, and nothing was changed. The text says what.
-pub(crate) fn make(component: &mut [u8], listed: &[u8]) -> Result<usize, String> {
+pub(crate) fn make(component: &mut [u8], listed: &[u8], constants: &[u8]) -> Result<(), String> {
     let segments = segments(component)?;
     let memory = Memory::of(component, &segments);
     let mut mortal = Vec::new();
     let mut is_any_born_immortal = false;
     for at in places(listed) {
-        let count = memory.word(at);
         let kind = memory.word(at + OB_TYPE).map(|kind| kind as usize);
         let is_typed = kind.is_some_and(|kind| has(listed, kind) && memory.is_type(kind));
-        match count {
-            Some(1..=MOST) if is_typed => mortal.push(at),
-            Some(LEAST_IMMORTAL..) if is_typed => {
-                is_any_born_immortal |= count == Some(BORN_IMMORTAL);
+        match memory.word(at) {
+            Some(count @ 1..) if is_typed => {
+                is_any_born_immortal |= count == BORN_IMMORTAL;
+                if count <= MOST {
+                    mortal.push(at);
+                }
             }
             _ => return Err(format!("there is no object at {at:#x}")),
         }
@@ -59,13 +61,29 @@ pub(crate) fn make(component: &mut [u8], listed: &[u8]) -> Result<usize, String>
     if !is_any_born_immortal {
         return Err("no object is immortal from its beginning".to_owned());
     }
-    // Of a count that is not in the data as a whole nothing can be said there.
-    let places: Option<Vec<usize>> = mortal.iter().map(|at| in_file(&segments, *at)).collect();
-    let places = places.ok_or("an object is not whole in the data")?;
-    for &place in &places {
+    let [before, after, _, _, loads @ ..] = constants else {
+        return Err("nothing is known of constants".to_owned());
+    };
+    let whole = |at: usize, size: usize| {
+        in_file(&segments, at, size).ok_or(format!("{at:#x} is not whole in the data"))
+    };
+    let counts = mortal.iter().map(|at| whole(*at, 4));
+    let counts = counts.collect::<Result<Vec<_>, _>>()?;
+    let loads = loads.as_chunks::<4>().0.iter().map(|at| {
+        let place = whole(u32::from_le_bytes(*at) as usize, 1)?;
+        match component[place] == *before {
+            true => Ok(place),
+            false => Err("code that loads no constant".to_owned()),
+        }
+    });
+    let loads = loads.collect::<Result<Vec<_>, _>>()?;
+    for place in counts {
         component[place..place + 4].copy_from_slice(&IMMORTAL.to_le_bytes());
     }
-    Ok(places.len())
+    for place in loads {
+        component[place] = *after;
+    }
+    Ok(())
 }
 
 /// The places that have a bit.
@@ -109,7 +127,10 @@ fn segments(component: &[u8]) -> Result<Vec<Segment>, String> {
             else {
                 return Err("a segment of no known memory".to_owned());
             };
-            let Ok(Operator::I32Const { value }) = offset_expr.get_operators_reader().read() else {
+            let mut operators = offset_expr.get_operators_reader();
+            let (Ok(Operator::I32Const { value }), Ok(Operator::End)) =
+                (operators.read(), operators.read())
+            else {
                 return Err("a segment at no known place".to_owned());
             };
             all.push(Segment {
@@ -129,12 +150,12 @@ fn segments(component: &[u8]) -> Result<Vec<Segment>, String> {
     Ok(all)
 }
 
-/// Where in the component four bytes of the memory are.
-fn in_file(segments: &[Segment], at: usize) -> Option<usize> {
+/// Where in the component so many bytes of the memory are, if they are together.
+fn in_file(segments: &[Segment], at: usize, size: usize) -> Option<usize> {
     let behind = segments.partition_point(|segment| segment.at <= at);
     let segment = &segments[behind.checked_sub(1)?];
     let within = at - segment.at;
-    (within + 4 <= segment.bytes.len()).then_some(segment.bytes.start + within)
+    (within + size <= segment.bytes.len()).then_some(segment.bytes.start + within)
 }
 
 /// What the memory holds at first.
@@ -172,7 +193,11 @@ mod tests {
     const NONE: u32 = 0x200;
     const TEXT: u32 = 0x208;
 
-    /// `type`, which is its own type; `None`; and a text that three use. Here they are all of type `type`.
+    /// Where a constant is loaded.
+    const LOAD: u32 = 0x211;
+    const CONSTANTS: [u8; 8] = [191, 190, 0, 0, 0x11, 2, 0, 0];
+
+    /// `type`, which is its own type; `None`; a text that three use; and code. Here all objects are of type `type`.
     fn words() -> Vec<(u32, u32)> {
         vec![
             (TYPE, BORN_IMMORTAL),
@@ -182,6 +207,7 @@ mod tests {
             (NONE + 4, TYPE),
             (TEXT, 3),
             (TEXT + 4, TYPE),
+            (LOAD - 1, 0x00_00_bf_01),
         ]
     }
 
@@ -223,11 +249,25 @@ mod tests {
     #[test]
     fn what_is_counted_becomes_immortal_and_nothing_else_changes() {
         let mut changed = module(&words());
-        let made = make(&mut changed, &listed(&[TYPE, NONE, TEXT])).unwrap();
-        assert_eq!(made, 1);
+        make(&mut changed, &listed(&[TYPE, NONE, TEXT]), &CONSTANTS).unwrap();
         let mut expected = words();
         expected[5].1 = IMMORTAL;
+        expected[7].1 = 0x00_00_be_01;
         assert_eq!(changed, module(&expected));
+    }
+
+    #[test]
+    fn what_is_counted_very_often_is_counted_on() {
+        let mut often = words();
+        often[5].1 = MOST + 1;
+        let mut changed = module(&often);
+        make(
+            &mut changed,
+            &listed(&[TYPE, NONE, TEXT]),
+            &[191, 190, 0, 0],
+        )
+        .unwrap();
+        assert_eq!(changed, module(&often));
     }
 
     #[test]
@@ -235,7 +275,7 @@ mod tests {
         let refused = |words: Vec<(u32, u32)>, places: &[u32], why: &str| {
             let before = module(&words);
             let mut after = before.clone();
-            let error = make(&mut after, &listed(places)).unwrap_err();
+            let error = make(&mut after, &listed(places), &CONSTANTS).unwrap_err();
             assert!(error.contains(why), "{error}");
             assert_eq!(after, before);
         };
@@ -245,9 +285,7 @@ mod tests {
             words[index].1 = word;
             words
         };
-        // Freed, and an address.
         refused(with(5, 0), &all, "no object at 0x208");
-        refused(with(5, 0x0010_0000), &all, "no object at 0x208");
         // Of a type that is none, that is not listed, or that is nowhere.
         refused(with(2, 0), &all, "no object at 0x100");
         refused(words(), &[NONE, TEXT], "no object at 0x200");
@@ -261,12 +299,14 @@ mod tests {
         doubled.push((NONE + 2, 1));
         refused(doubled, &all, "overlap");
         refused(Vec::new(), &all, "data in 0 modules");
+        refused(with(7, 1), &all, "loads no constant");
+        refused(words()[..7].to_vec(), &all, "not whole");
     }
 
     #[test]
     fn a_count_that_is_not_whole_in_the_data_is_none_to_change() {
         let all = segments(&module(&[(0x100, 1), (0x104, 2), (0x110, 3)])).unwrap();
-        let place = |at| in_file(&all, at).map(|place| place - all[0].bytes.start);
+        let place = |at| in_file(&all, at, 4).map(|place| place - all[0].bytes.start);
         assert_eq!(place(0x100), Some(0));
         assert!(place(0x110).is_some());
         for nowhere in [0xfc, 0xff, 0x102, 0x106, 0x10c, 0x112, 0x200] {

@@ -154,7 +154,7 @@ pub fn build(
         let target = &project.target;
         let printed = componentize::run(&tools, work.path(), &folders, target, hint, &component)?;
         if project.optimize {
-            optimize(&component, &folders.objects(), progress)?;
+            optimize(&component, &folders, progress)?;
         }
         let mut archive = Archive::new();
         archive.add(Path::new(componentize::PROJECT_AT), &files)?;
@@ -210,7 +210,11 @@ const PRINTED: &str = "printed.txt";
 const WARMED: &str = "warmed.json";
 
 /// Makes one module of the interpreter, its libraries and the shim, and its objects immortal.
-fn optimize(component: &Path, objects: &Path, progress: &dyn Progress) -> Result<(), BuildError> {
+fn optimize(
+    component: &Path,
+    folders: &Folders,
+    progress: &dyn Progress,
+) -> Result<(), BuildError> {
     let bytes = fs::read(component).map_err(|error| BuildError::read(component, error))?;
     let mut bytes = match wasm_gw_optimize::optimize(&bytes) {
         Ok(bytes) => bytes,
@@ -220,10 +224,9 @@ fn optimize(component: &Path, objects: &Path, progress: &dyn Progress) -> Result
             return Ok(());
         }
     };
-    // Without it nothing is known of the objects of this interpreter.
-    let made = match fs::read(objects) {
-        Ok(listed) => immortal::make(&mut bytes, &listed),
-        Err(error) => Err(error.to_string()),
+    let made = match (fs::read(folders.objects()), fs::read(folders.constants())) {
+        (Ok(listed), Ok(constants)) => immortal::make(&mut bytes, &listed, &constants),
+        _ => Err("the interpreter did not list them".to_owned()),
     };
     if let Err(why) = made {
         progress.note(&format!("objects are counted as ever: {why}"));
