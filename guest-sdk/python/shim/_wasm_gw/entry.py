@@ -64,8 +64,8 @@ with letterbox.open_output() as file:
         preload()
 network.open_for_instances()
 
-# What lies around now would be collected, and written to, in each instance again.
 if letterbox.SETTLE:
     layout.settle()
+# What lies around now would be collected, and written to, in each instance again.
 gc.collect()
 gc.freeze()

@@ -12,7 +12,6 @@ tells the build where they are; it makes them immortal (PEP 683), and nobody cou
 import contextlib
 import gc
 import sys
-from opcode import _specialized_opmap, opmap
 from types import CodeType, FrameType, GeneratorType
 
 from _wasm_gw import letterbox
@@ -99,13 +98,15 @@ _BEHIND = 1 << 20
 
 _ZEROS = bytes(1 << 12)
 
+
 def list_objects():
     """Writes a file with a bit for each place in the memory where an object can be, which says whether one is there.
     Returns those objects: as long as nobody frees them, no other takes a place of theirs."""
     first = gc.get_objects()
     # What is allocated now lies behind all else, since there are no holes.
     most = max(id(bytes(1 << 16)), *map(id, first)) + _BEHIND
-    bits = bytearray((most // _ALIGNMENT // 8 + 1) // len(_ZEROS) * len(_ZEROS) + len(_ZEROS))
+    # In whole blocks of zeros, of which it will consist.
+    bits = bytearray((most // _ALIGNMENT // 8 // len(_ZEROS) + 1) * len(_ZEROS))
     found = []
 
     def see(things):
@@ -153,19 +154,20 @@ def _referents(thing):
         yield from (*thing.co_varnames, *thing.co_freevars, *thing.co_cellvars)
 
 
-_LOAD_CONST = opmap["LOAD_CONST"]
-_MORTAL, _IMMORTAL = _specialized_opmap["LOAD_CONST_MORTAL"], _specialized_opmap["LOAD_CONST_IMMORTAL"]
-
-
 def _mortal_constants(found):
     """Where code that has run loads constants in the way that counts them, since they were mortal then: the byte that is there,
     the one of the other way, and the places, of four bytes each."""
-    yield bytes([_MORTAL, _IMMORTAL, 0, 0])
+    # Here, since another interpreter may not have them.
+    from opcode import _specialized_opmap, opmap
+
+    load = opmap["LOAD_CONST"]
+    mortal = _specialized_opmap["LOAD_CONST_MORTAL"]
+    yield bytes([mortal, _specialized_opmap["LOAD_CONST_IMMORTAL"], 0, 0])
     for thing in found:
         if type(thing) is CodeType:
             # The code as it was compiled, where what is behind an instruction of its cache is zeros; and as it is.
             code, now = thing.co_code, thing._co_code_adaptive
             start = id(thing) + CodeType.__basicsize__
             for at in range(0, len(code), 2):
-                if code[at] == _LOAD_CONST and now[at] == _MORTAL:
+                if code[at] == load and now[at] == mortal:
                     yield (start + at).to_bytes(4, "little")

@@ -10,7 +10,6 @@
 
 use std::cell::Cell;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::space::Space;
 
@@ -26,7 +25,7 @@ thread_local! {
 /// One poll of a guest, of all that there ever are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Poll {
-    thread: u64,
+    thread: usize,
     number: u64,
 }
 
@@ -35,14 +34,10 @@ pub(crate) struct Polling(());
 
 impl Polling {
     pub(crate) fn begin() -> Self {
-        static THREADS: AtomicU64 = AtomicU64::new(0);
-        thread_local! {
-            static THREAD: u64 = THREADS.fetch_add(1, Ordering::Relaxed);
-        }
-        // A thread that ends has no number any more; and of a poll within another nothing is known.
-        let thread = THREAD.try_with(|thread| *thread).ok();
+        let thread = super::thread_number();
         let number = POLLS.get() + 1;
         POLLS.set(number);
+        // Of a poll within another nothing is known.
         let is_first = POLL.get().is_none();
         POLL.set(
             thread

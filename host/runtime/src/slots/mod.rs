@@ -28,6 +28,7 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, StackCreator, StackMemory};
@@ -57,6 +58,15 @@ const UNSEEN: usize = 128 << 10;
 
 /// A page, however large the system makes them: comparing with it is many times faster than a loop.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
+/// What tells this thread from all that there ever were; none while it ends.
+fn thread_number() -> Option<usize> {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: usize = THREADS.fetch_add(1, Ordering::Relaxed);
+    }
+    NUMBER.try_with(|number| *number).ok()
+}
 
 /// How the memory of an instance that has ended is made new. Its `Display` is for the log at start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

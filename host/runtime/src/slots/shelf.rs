@@ -73,12 +73,7 @@ impl<T> Shelf<T> {
     }
 
     fn own(&self) -> usize {
-        static THREADS: AtomicUsize = AtomicUsize::new(0);
-        thread_local! {
-            static NUMBER: usize = THREADS.fetch_add(1, Ordering::Relaxed);
-        }
-        // While a thread ends, it has no number any more.
-        NUMBER.try_with(|number| *number).unwrap_or(0) % self.shelves.len()
+        super::thread_number().unwrap_or(0) % self.shelves.len()
     }
 }
 
