@@ -134,11 +134,6 @@ impl Parked {
         self.lots().iter().map(free).sum::<usize>() >= lacking && self.evict()
     }
 
-    fn lots(&self) -> Vec<Arc<Lot>> {
-        let lots = self.lots.lock().unwrap_or_else(PoisonError::into_inner);
-        lots.iter().filter_map(Weak::upgrade).collect()
-    }
-
     /// The same for a place.
     pub(crate) fn evict(&self) -> bool {
         let _first_come = self.evicting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -151,6 +146,11 @@ impl Parked {
         // it gives back may be waited for.
         let evicted = lots.iter().find_map(|lot| lot.evict());
         evicted.is_some()
+    }
+
+    fn lots(&self) -> Vec<Arc<Lot>> {
+        let lots = self.lots.lock().unwrap_or_else(PoisonError::into_inner);
+        lots.iter().filter_map(Weak::upgrade).collect()
     }
 }
 
