@@ -4,16 +4,17 @@
 use std::collections::HashSet;
 use std::fs;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use wasm_gw_tests::command::refused;
-use wasm_gw_tests::{Response, TestApp};
+use wasm_gw_tests::{Response, TestApp, log};
 
 use crate::build::{build, built, project};
 
 /// Each function is a path.
 const APP: &str = r##"
-import gc, json, os, random, secrets, sys, tempfile, time, uuid
+import gc, hashlib, json, os, random, secrets, sys, tempfile, time, uuid
 
 COUNT = [0]
 
@@ -98,6 +99,37 @@ def view_garbage(environ, start_response):
         Knot()
     left = sum(type(thing) is Knot for thing in gc.get_objects())
     return say(start_response, [gc.isenabled(), left < 40_000])
+
+def view_upload(environ, start_response):
+    digest, length = hashlib.sha256(), 0
+    while block := environ["wsgi.input"].read(100_000):
+        digest.update(block)
+        length += len(block)
+    return say(start_response, [length, digest.hexdigest()])
+
+KEPT = []
+
+def view_working_set(environ, start_response):
+    """30 MB, of large things and of small ones that hold each other."""
+    found = len(KEPT)
+    KEPT.extend(bytes([number]) * (1 << 20) for number in range(20))
+    KEPT.append({number: [str(number)] for number in range(50_000)})
+    right = all(block[-1] == number for number, block in enumerate(KEPT[:20]))
+    return say(start_response, [found, right, KEPT[-1][49_999]])
+
+def view_ticks(environ, start_response):
+    start_response("200 OK", [])
+    for number in range(15):
+        time.sleep(0.1)
+        yield b"%d\n" % number
+
+def view_long(environ, start_response):
+    """What each block leaves behind would be more than the memory that there is."""
+    start_response("200 OK", [])
+    for number in range(20_000):
+        knot = Knot()
+        knot.text = "x" * 10_000
+        yield b"%d\n" % number
 
 def view_raises(environ, start_response):
     raise LookupError("no such shop")
@@ -213,6 +245,55 @@ async fn nothing_of_a_request_is_seen_by_the_next() {
 #[tokio::test]
 async fn garbage_of_a_request_is_collected() {
     assert_eq!(parsed(&get("/garbage").await), json!([true, true]));
+}
+
+#[tokio::test]
+async fn an_upload_of_20_mib_arrives_as_it_was_sent() {
+    let sent: Vec<u8> = (0..20 << 20).map(|at: u32| (at % 251) as u8).collect();
+    let digest = "99254018a4506cae413a471f8b9d968a1ab1771565f3247b6e1c3f927e9a572f";
+    let answer = warmed().serve().await.post("/upload", &sent).await;
+    assert_eq!(parsed(answer.expect(200)), json!([20 << 20, digest]));
+}
+
+#[tokio::test]
+async fn a_working_set_of_30_mb_is_right_and_gone_with_its_request() {
+    let server = warmed().serve().await;
+    for _ in 0..3 {
+        let answer = server.get("/working_set").await;
+        assert_eq!(parsed(answer.expect(200)), json!([0, true, ["49999"]]));
+    }
+}
+
+#[tokio::test]
+async fn a_response_may_stream_for_longer_than_the_time_to_its_head() {
+    let app = warmed().app(|app| app.limits.timeout = Duration::from_secs(1));
+    let expected: String = (0..15).map(|number| format!("{number}\n")).collect();
+    assert_eq!(app.get("/ticks").await.expect(200).text(), expected);
+}
+
+#[tokio::test]
+async fn a_long_stream_has_its_garbage_collected() {
+    let app = warmed().app(|app| app.limits.memory = 100 << 20);
+    let expected: String = (0..20_000).map(|number| format!("{number}\n")).collect();
+    assert_eq!(app.get("/long").await.expect(200).text(), expected);
+}
+
+#[tokio::test]
+async fn an_exception_has_its_traceback_in_the_log() {
+    let answer = get("/raises").await;
+    answer.expect(500);
+    let said = log::wait(answer.id(), "LookupError: no such shop")
+        .await
+        .message;
+    for part in [
+        "Traceback (most recent call last)",
+        "app.py\", line ",
+        "in view_raises",
+        "raise LookupError(\"no such shop\")",
+        "LookupError: no such shop",
+    ] {
+        assert!(said.contains(part), "no `{part}` in: {said}");
+    }
 }
 
 #[test]
