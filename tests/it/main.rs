@@ -1,6 +1,7 @@
 //! End to end, in one binary. What goes where:
 //!
 //! - `access_log`: the lines of the access log.
+//! - `apart`: code that is compiled apart from the runtime, and apps that are not reached by a mount alone.
 //! - `blocks`: blocks on their way: none held back, large bodies in bounded memory.
 //! - `body_faults`: a body that does not arrive as it should.
 //! - `body`: reading a request's body.
@@ -58,6 +59,7 @@
 )]
 
 mod access_log;
+mod apart;
 mod bare;
 mod blocks;
 mod body;

@@ -140,6 +140,14 @@ impl Runtime {
         })
     }
 
+    pub(crate) fn engines(&self) -> &Engines {
+        &self.0.engines
+    }
+
+    pub(crate) fn cache(&self) -> Option<&Cache> {
+        self.0.cache.as_ref()
+    }
+
     /// What all instances together may take, in bytes, by [`RuntimeConfig::memory_total`].
     pub fn memory_total(&self) -> usize {
         self.0.memory.total()
@@ -170,6 +178,7 @@ pub(crate) struct AppInner {
     /// Where instances wait for their next request, if they serve more than one.
     lot: Option<Arc<Lot>>,
     compiled: CacheUse,
+    loaded_bytes: usize,
     account: Arc<Account>,
     memory: AppMemory,
     /// What an instance takes of the server's memory before it has done anything, in bytes.
@@ -220,7 +229,7 @@ impl App {
     /// The component is none, or is not an application that this host can run; a granted folder is
     /// not there. The message names the thing and the mend.
     pub fn load(runtime: &Runtime, config: AppConfig, bytes: &[u8]) -> Result<Self, LoadError> {
-        Self::from_source(runtime, config, None, || Ok(Source::of(bytes)))
+        Self::from_source(runtime, config, None, true, || Ok(Source::of(bytes)))
     }
 
     /// As [`load`](Self::load), with the component in a file. That is faster for a large one, whose code and
@@ -230,7 +239,25 @@ impl App {
     ///
     /// As for `load`, and the file cannot be read.
     pub fn load_file(runtime: &Runtime, config: AppConfig, file: &Path) -> Result<Self, LoadError> {
-        Self::from_source(runtime, config, None, || {
+        Self::from_source(runtime, config, None, true, || {
+            File::open(file).and_then(Source::read)
+        })
+    }
+
+    /// As [`load_file`](Self::load_file), of a component whose code is in the cache: nothing is compiled, so this
+    /// takes milliseconds. `old` is the version that this one comes after, if there is one: the two are one app where there
+    /// is a bound, as by [`new_version`](Self::new_version).
+    ///
+    /// # Errors
+    ///
+    /// As for `load_file`; [`ComponentError::NotCompiled`] if the code is not in the cache.
+    pub fn load_compiled(
+        runtime: &Runtime,
+        config: AppConfig,
+        old: Option<&Self>,
+        file: &Path,
+    ) -> Result<Self, LoadError> {
+        Self::from_source(runtime, config, old, false, || {
             File::open(file).and_then(Source::read)
         })
     }
@@ -244,7 +271,7 @@ impl App {
     /// As for [`load_file`](Self::load_file).
     pub fn new_version(&self, file: &Path) -> Result<Self, LoadError> {
         let config = self.config().clone();
-        Self::from_source(&self.0.runtime, config, Some(self), || {
+        Self::from_source(&self.0.runtime, config, Some(self), true, || {
             File::open(file).and_then(Source::read)
         })
     }
@@ -253,6 +280,7 @@ impl App {
         runtime: &Runtime,
         config: AppConfig,
         old: Option<&Self>,
+        may_compile: bool,
         source: impl FnOnce() -> io::Result<Source<'a>>,
     ) -> Result<Self, LoadError> {
         let max = runtime.0.max_memory;
@@ -264,12 +292,11 @@ impl App {
         let inner = &runtime.0;
         let source = source().map_err(ComponentError::Unreadable)?;
         let packed = Packed::of(&source, inner.cache.as_ref())?;
-        let loaded = component::load(
-            &inner.engines,
-            inner.cache.as_ref(),
-            &config.limits,
-            &source,
-        )?;
+        let compiler = component::Compiler {
+            cache: inner.cache.as_ref(),
+            may_compile,
+        };
+        let loaded = component::load(&inner.engines, compiler, &config.limits, &source)?;
         let start = instance::start_cost(loaded.initial_memory, loaded.instance_size);
         let most = inner.memory.largest();
         if start > most {
@@ -318,6 +345,7 @@ impl App {
             },
             pre: loaded.pre,
             compiled: loaded.compiled,
+            loaded_bytes: loaded.bytes,
             account: old.map_or_else(
                 || Arc::new(Account::new(config.cores, metrics)),
                 Self::account,
@@ -332,6 +360,12 @@ impl App {
     /// What the app was loaded with.
     pub fn config(&self) -> &AppConfig {
         &self.0.config
+    }
+
+    /// What it takes of the host while it is loaded and nobody asks for it, in bytes: its code, and what its
+    /// memory begins with.
+    pub fn loaded_bytes(&self) -> usize {
+        self.0.loaded_bytes
     }
 
     /// Whether it was compiled at load, or found in the cache.
@@ -512,6 +546,7 @@ impl App {
                     asked.request_id.clone(),
                     app.limits.log_bytes,
                     asked.observer.clone(),
+                    app.config.log.clone(),
                 );
                 let wasi = || {
                     Wasi::new(wasi::Parts {

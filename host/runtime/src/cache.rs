@@ -145,6 +145,49 @@ impl Cache {
         Ok((component, used))
     }
 
+    /// The component, if it is in the cache.
+    ///
+    /// # Errors
+    ///
+    /// The component's file cannot be read. What is wrong with the cache is logged, and nothing is found.
+    pub(crate) fn only_find(
+        &self,
+        engine: &Engine,
+        code: Code<'_>,
+    ) -> wasmtime::Result<Option<Component>> {
+        let entry = entry_name(engine, code)?;
+        Ok(self.find(engine, &entry).unwrap_or_else(|error| {
+            tracing::warn!("compiled code is not used: {error}");
+            None
+        }))
+    }
+
+    /// Whether there is an entry for it, good or not.
+    ///
+    /// # Errors
+    ///
+    /// The component's file cannot be read.
+    pub(crate) fn has(&self, engine: &Engine, code: Code<'_>) -> wasmtime::Result<bool> {
+        let entry = entry_name(engine, code)?;
+        let is_there = |kind| matches!(self.folder.file(&named(&entry, kind)), Ok(Some(_)));
+        Ok(is_there(CODE) && is_there(TAG))
+    }
+
+    /// Keeps what was compiled of a component elsewhere, by an engine of the same settings.
+    ///
+    /// # Errors
+    ///
+    /// The component's file cannot be read, or the folder not be written.
+    pub(crate) fn keep(
+        &self,
+        engine: &Engine,
+        code: Code<'_>,
+        compiled: &[u8],
+    ) -> wasmtime::Result<()> {
+        let entry = entry_name(engine, code)?;
+        Ok(self.store(&entry, compiled)?)
+    }
+
     fn find(&self, engine: &Engine, entry: &str) -> Result<Option<Component>, CacheError> {
         let (code, tag) = (named(entry, CODE), named(entry, TAG));
         let Some((mut file, _)) = self.folder.file(&code)? else {

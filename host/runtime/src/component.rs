@@ -13,7 +13,7 @@ use crate::guest::{GatewayPre, State, add_to_linker};
 use crate::limits::InstanceLimits;
 use crate::slots::Image;
 use crate::source::Source;
-use crate::split::{Code, Data, split};
+use crate::split::{Code, Data, Split, split};
 
 /// The export that makes a component an application.
 const APP: &str = "wasm-gw:gateway/app@0.1.0";
@@ -87,6 +87,9 @@ pub enum ComponentError {
          build it again with the `gateway.wit` of this version"
     )]
     WrongType(String),
+    /// Its code is not in the cache, and it was not to be compiled now.
+    #[error("this component has not been compiled for this machine yet")]
+    NotCompiled,
     /// It needs more than its limits allow before it has done anything.
     #[error(
         "this component starts with {needed} bytes of memory and may have {allowed}; \
@@ -141,27 +144,33 @@ pub(crate) struct Loaded {
     /// What an instance takes of the host for its functions, globals and the like; an upper bound, in
     /// bytes.
     pub(crate) instance_size: usize,
+    /// What its code and its memory's image take, in bytes.
+    pub(crate) bytes: usize,
+}
+
+/// Where a component's code is from.
+#[derive(Clone, Copy)]
+pub(crate) struct Compiler<'a> {
+    pub(crate) cache: Option<&'a Cache>,
+    /// What is not in the cache is compiled here and now.
+    pub(crate) may_compile: bool,
 }
 
 /// Checks, compiles and links a component.
 pub(crate) fn load(
     engines: &Engines,
-    cache: Option<&Cache>,
+    compiler: Compiler<'_>,
     limits: &InstanceLimits,
     source: &Source<'_>,
 ) -> Result<Loaded, ComponentError> {
-    check_preamble(source.bytes())?;
-    let parts = split(source.bytes(), limits.parts)
-        .map_err(|error| ComponentError::Invalid(error.to_string()))?;
-    if parts.instance_size > MOST_INSTANCE_SIZE {
-        return Err(ComponentError::TooManyParts {
-            needed: parts.instance_size,
-            allowed: MOST_INSTANCE_SIZE,
-        });
-    }
+    let parts = take_apart(limits, source)?;
     let with_image = match &parts.data {
-        Some(data) => with_image(engines, cache, source, data)?,
+        Some(data) => with_image(engines, compiler, source, data)?,
         None => None,
+    };
+    let image = match (&with_image, &parts.data) {
+        (Some(_), Some(data)) => data.place.len(),
+        _ => 0,
     };
     let (component, compiled) = match with_image {
         Some(made) => made,
@@ -170,7 +179,7 @@ pub(crate) fn load(
                 component: source,
                 without: None,
             };
-            compiled(&engines.engine().map_err(invalid)?.0, cache, code)?
+            compiler.code(&engines.engine().map_err(invalid)?.0, code)?
         }
     };
     source.check().map_err(ComponentError::Unreadable)?;
@@ -182,14 +191,46 @@ pub(crate) fn load(
         compiled,
         initial_memory,
         instance_size: parts.instance_size,
+        bytes: image + code_size(&component),
     })
+}
+
+/// In bytes.
+fn code_size(component: &Component) -> usize {
+    let image = component.image_range();
+    image.end as usize - image.start as usize
+}
+
+/// What can be told of a component before it is compiled.
+pub(crate) fn take_apart(
+    limits: &InstanceLimits,
+    source: &Source<'_>,
+) -> Result<Split, ComponentError> {
+    check_preamble(source.bytes())?;
+    let parts = split(source.bytes(), limits.parts)
+        .map_err(|error| ComponentError::Invalid(error.to_string()))?;
+    if parts.instance_size > MOST_INSTANCE_SIZE {
+        return Err(ComponentError::TooManyParts {
+            needed: parts.instance_size,
+            allowed: MOST_INSTANCE_SIZE,
+        });
+    }
+    Ok(parts)
+}
+
+/// Refuses a compiled component that could not be run.
+pub(crate) fn check(component: &Component, limits: &InstanceLimits) -> Result<(), ComponentError> {
+    let engine = component.engine();
+    check_names(engine, component)?;
+    check_memory(component, limits)?;
+    link(engine, component).map(drop)
 }
 
 /// Compiles a component whose memory begins with an image, which is made meanwhile. None where that cannot
 /// be.
 fn with_image(
     engines: &Engines,
-    cache: Option<&Cache>,
+    compiler: Compiler<'_>,
     source: &Source<'_>,
     data: &Data,
 ) -> Result<Option<(Component, CacheUse)>, ComponentError> {
@@ -202,19 +243,14 @@ fn with_image(
             component: source,
             without: Some(data),
         };
-        let made = compiled(&engine, cache, code);
+        let made = compiler.code(&engine, code);
         let image = image
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (image, made)
     });
     let made = made?;
-    let memories = made
-        .0
-        .resources_required()
-        .map(|needed| needed.num_memories);
-    if memories != Some(1) {
-        // The module with the memory is instantiated more than once.
+    if !has_one_memory(&made.0) {
         return Ok(None);
     }
     match image {
@@ -229,19 +265,35 @@ fn with_image(
     }
 }
 
-fn compiled(
-    engine: &Engine,
-    cache: Option<&Cache>,
-    code: Code<'_>,
-) -> Result<(Component, CacheUse), ComponentError> {
-    match cache {
-        Some(cache) => cache.load(engine, code),
-        None => compile(engine, code).map(|component| (component, CacheUse::None)),
-    }
-    .map_err(invalid)
+/// If not, the module with the memory is instantiated more than once, and no image is for one memory alone.
+pub(crate) fn has_one_memory(component: &Component) -> bool {
+    let needed = component.resources_required();
+    needed.is_some_and(|needed| needed.num_memories == 1)
 }
 
-fn invalid(error: wasmtime::Error) -> ComponentError {
+impl Compiler<'_> {
+    fn code(
+        self,
+        engine: &Engine,
+        code: Code<'_>,
+    ) -> Result<(Component, CacheUse), ComponentError> {
+        if !self.may_compile {
+            let found = match self.cache {
+                Some(cache) => cache.only_find(engine, code).map_err(invalid)?,
+                None => None,
+            };
+            let component = found.ok_or(ComponentError::NotCompiled)?;
+            return Ok((component, CacheUse::Hit));
+        }
+        match self.cache {
+            Some(cache) => cache.load(engine, code),
+            None => compile(engine, code).map(|component| (component, CacheUse::None)),
+        }
+        .map_err(invalid)
+    }
+}
+
+pub(crate) fn invalid(error: wasmtime::Error) -> ComponentError {
     match error.downcast() {
         Ok(error) => ComponentError::Unreadable(error),
         Err(error) => ComponentError::Invalid(format!("{error:#}")),

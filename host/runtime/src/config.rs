@@ -8,6 +8,7 @@ use http::HeaderValue;
 use wasm_gw_protocol::Mount;
 
 use crate::grants::Grants;
+use crate::guest_log::LogSink;
 use crate::limits::InstanceLimits;
 
 /// Settings that all apps of one [`Runtime`](crate::Runtime) share.
@@ -111,6 +112,8 @@ pub struct AppConfig {
     pub server_name: Option<String>,
     /// The `Server` header for responses that bring none of their own; none sends none.
     pub server_header: Option<HeaderValue>,
+    /// Where the lines of its guests go; none is the log of the process.
+    pub log: Option<LogSink>,
 }
 
 impl AppConfig {
@@ -129,6 +132,7 @@ impl AppConfig {
             environ: Vec::new(),
             server_name: None,
             server_header: None,
+            log: None,
         }
     }
 }

@@ -124,14 +124,7 @@ impl Engines {
     ///
     /// wasmtime has no support for this processor.
     pub(crate) fn engine(&self) -> wasmtime::Result<(Engine, Option<Slots>)> {
-        let mut config = base_config();
-        if self.is_cramped {
-            // Memories must be small to begin with, and may move when they grow.
-            config
-                .memory_reservation(0)
-                .memory_reservation_for_growth(1 << 20)
-                .memory_guard_size(64 << 10);
-        }
+        let mut config = config(self.is_cramped);
         let slots = self.stock.as_ref().map(Stock::slots);
         if let Some(slots) = &slots {
             config
@@ -139,6 +132,16 @@ impl Engines {
                 .with_host_stack(Arc::new(slots.clone()));
         }
         Ok((Engine::new(&config)?, slots))
+    }
+
+    /// Whether instances live in slots.
+    pub(crate) fn has_slots(&self) -> bool {
+        self.stock.is_some()
+    }
+
+    /// Whether there is little address space.
+    pub(crate) fn is_cramped(&self) -> bool {
+        self.is_cramped
     }
 
     /// How many slots are kept now.
@@ -150,6 +153,19 @@ impl Engines {
     pub(crate) fn kept_memory(&self) -> usize {
         self.kept_memory
     }
+}
+
+/// All that decides what code is compiled to.
+pub(crate) fn config(is_cramped: bool) -> Config {
+    let mut config = base_config();
+    if is_cramped {
+        // Memories must be small to begin with, and may move when they grow.
+        config
+            .memory_reservation(0)
+            .memory_reservation_for_growth(1 << 20)
+            .memory_guard_size(64 << 10);
+    }
+    config
 }
 
 pub(crate) fn base_config() -> Config {

@@ -20,6 +20,47 @@ const LINE: usize = 8 << 10;
 /// What each line takes of the allowance beside its text: a time, a level, an id come with it.
 const LINE_COST: usize = 64;
 
+/// A line of a guest, for whoever keeps them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuestLine<'a> {
+    /// The request that it belongs to.
+    pub request_id: &'a RequestId,
+    /// `stdout`, `stderr` or `wsgi.errors`; `host` for what the host has to say of the guest.
+    pub stream: &'static str,
+    /// The line, with control characters escaped; of some kilobytes at most.
+    pub text: &'a str,
+}
+
+/// Takes the lines of an app's guests, one by one, on the threads that run them: it must be quick and never wait.
+#[derive(Clone)]
+pub struct LogSink(Arc<dyn Fn(GuestLine<'_>) + Send + Sync>);
+
+impl LogSink {
+    /// Lines are given to this.
+    pub fn new(take: impl Fn(GuestLine<'_>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(take))
+    }
+}
+
+impl std::fmt::Debug for LogSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LogSink")
+    }
+}
+
+impl LogSink {
+    fn take(&self, request_id: &RequestId, stream: &'static str, text: &str) {
+        (self.0)(GuestLine {
+            request_id,
+            stream,
+            text,
+        });
+    }
+}
+
+/// What the host has to say of a guest, among the guest's lines.
+const HOST: &str = "host";
+
 /// Where a guest's text came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
@@ -46,6 +87,8 @@ struct Shared {
     app: Arc<str>,
     /// What each request may write, in bytes.
     limit: usize,
+    /// Where lines go, if not to the log of the process.
+    sink: Option<LogSink>,
     state: Mutex<State>,
 }
 
@@ -64,10 +107,12 @@ impl GuestLog {
         request_id: RequestId,
         limit: usize,
         observer: Option<Observer>,
+        sink: Option<LogSink>,
     ) -> Self {
         Self(Arc::new(Shared {
             app,
             limit,
+            sink,
             state: Mutex::new(State {
                 request_id,
                 observer,
@@ -123,6 +168,10 @@ impl GuestLog {
         let taken = &text[..text.floor_char_boundary(state.left)];
         if state.left > 0 {
             state.charge(taken.len() + LINE_COST);
+            if let Some(sink) = &self.0.sink {
+                let text = format!("{what}: {}", escape(taken));
+                return sink.take(&state.request_id, HOST, &text);
+            }
             tracing::info!(
                 target: "wasm_gw::guest",
                 app = %self.0.app,
@@ -173,13 +222,16 @@ impl State {
         if let Some(observer) = &self.observer {
             observer.log(text.clone().into_owned());
         }
-        tracing::info!(
-            target: "wasm_gw::guest",
-            app = %log.0.app,
-            request_id = %self.request_id,
-            stream = stream.name(),
-            "{text}",
-        );
+        match &log.0.sink {
+            Some(sink) => sink.take(&self.request_id, stream.name(), &text),
+            None => tracing::info!(
+                target: "wasm_gw::guest",
+                app = %log.0.app,
+                request_id = %self.request_id,
+                stream = stream.name(),
+                "{text}",
+            ),
+        }
         line.clear();
     }
 
@@ -191,6 +243,11 @@ impl State {
     fn cut(&mut self, log: &GuestLog) {
         if std::mem::replace(&mut self.cut, true) {
             return;
+        }
+        if let Some(sink) = &log.0.sink {
+            let limit = log.0.limit;
+            let text = format!("the log is cut here: a request may write {limit} bytes");
+            return sink.take(&self.request_id, HOST, &text);
         }
         tracing::warn!(
             target: "wasm_gw::guest",

@@ -74,6 +74,7 @@
 //! signal handlers, and nothing global.
 
 mod account;
+mod apart;
 mod app;
 mod breaker;
 mod cache;
@@ -114,6 +115,7 @@ mod tmpfs;
 mod turn;
 mod wasi;
 
+pub use apart::{CompileSettings, compile_apart};
 pub use app::{App, LoadError, Runtime, RuntimeError};
 pub use cache::CacheUse;
 pub use component::ComponentError;
@@ -122,16 +124,17 @@ pub use config::{
 };
 pub use engine::Allocator;
 pub use grants::{DirGrant, DirGrantError, GrantError, Grants};
+pub use guest_log::{GuestLine, LogSink};
 pub use interfaces::{Import, Interfaces};
 pub use limits::InstanceLimits;
 pub use output::{ResponseAborted, ResponseBody};
 pub use packed::PackedError;
-pub use service::{BoxError, MountTaken, Site};
+pub use service::{BoxError, MountTaken, Site, refuse};
 pub use slots::Reset;
 // What an embedder puts into configurations and requests.
 pub use wasm_gw_protocol::{
-    BodyError, ConnInfo, CpuTime, Endpoint, Mount, PublicUrl, RequestId, Scheme, TrustedProxies,
-    TrustedProxy,
+    BodyError, ConnInfo, CpuTime, Endpoint, Mount, PublicUrl, Refusal, RequestId, Scheme,
+    TrustedProxies, TrustedProxy,
 };
 
 /// The name and version of this server, as guests see it in `SERVER_SOFTWARE`.

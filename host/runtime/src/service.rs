@@ -19,7 +19,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 use wasm_gw_protocol::{
-    ALLOWED_METHODS, BodyError, Environ, Facts, Refusal, Split, Target, check_method,
+    ALLOWED_METHODS, BodyError, Environ, Facts, Mount, Refusal, Split, Target, check_method,
     named_in_connection, route,
 };
 
@@ -100,32 +100,37 @@ impl Inner {
     {
         let (mut parts, body) = request.into_parts();
         let asked = Asked::of(&mut parts);
-        match self.prepare(&parts, &asked) {
-            Ok(Prepared::Answer(response)) => response,
-            Ok(Prepared::App(app, environ)) => {
-                drop(parts);
-                app.answer(environ, body, asked).await
-            }
-            Err(refusal) => asked.failed(&Failure::Refused(refusal)),
-        }
+        let prepared = self.prepare(&parts, &asked);
+        drop(parts);
+        carry_out(prepared, body, asked).await
     }
 
-    /// Everything up to the choice of the app and its `environ`.
     fn prepare(&self, parts: &request::Parts, asked: &Asked) -> Result<Prepared<'_>, Refusal> {
-        check_method(parts)?;
-        let target = Target::parse(parts, asked.connection.scheme)?;
-        if target.asterisk {
-            return Ok(Prepared::Answer(options()));
-        }
-        let mounts = self.apps.iter().map(|app| &app.config().mount);
-        let Some((index, split)) = route(mounts, target.path)? else {
-            return Err(Refusal::new(StatusCode::NOT_FOUND, "outside every mount"));
-        };
-        let app = &self.apps[index];
-        report_hidden(app.name(), parts, asked);
-        let environ = environ(app, parts, &target, split, asked)?;
-        Ok(Prepared::App(app, environ))
+        prepare(parts, asked, |path| {
+            let mounts = self.apps.iter().map(|app| &app.config().mount);
+            let found = route(mounts, path)?;
+            Ok(found.map(|(index, split)| (&self.apps[index], split)))
+        })
     }
+}
+
+/// Everything up to the choice of the app and its `environ`.
+fn prepare<'a>(
+    parts: &request::Parts,
+    asked: &Asked,
+    choose: impl FnOnce(&str) -> Result<Option<(&'a App, Split)>, Refusal>,
+) -> Result<Prepared<'a>, Refusal> {
+    check_method(parts)?;
+    let target = Target::parse(parts, asked.connection.scheme)?;
+    if target.asterisk {
+        return Ok(Prepared::Answer(options()));
+    }
+    let Some((app, split)) = choose(target.path)? else {
+        return Err(Refusal::new(StatusCode::NOT_FOUND, "outside every mount"));
+    };
+    report_hidden(app.name(), parts, asked);
+    let environ = environ(app, parts, &target, split, asked)?;
+    Ok(Prepared::App(app, environ))
 }
 
 enum Prepared<'a> {
@@ -178,7 +183,46 @@ fn options() -> Response<ResponseBody> {
     response
 }
 
+async fn carry_out<B>(
+    prepared: Result<Prepared<'_>, Refusal>,
+    body: B,
+    asked: Asked,
+) -> Response<ResponseBody>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    match prepared {
+        Ok(Prepared::Answer(response)) => response,
+        Ok(Prepared::App(app, environ)) => app.answer(environ, body, asked).await,
+        Err(refusal) => asked.failed(&Failure::Refused(refusal)),
+    }
+}
+
+/// Answers a request that is for no app, by a page, and logs why: as an app's own refusals are.
+pub fn refuse<B>(request: Request<B>, refusal: Refusal) -> Response<ResponseBody> {
+    let (mut parts, _) = request.into_parts();
+    Asked::of(&mut parts).failed(&Failure::Refused(refusal))
+}
+
 impl App {
+    /// Answers a request as if the app were mounted there, whatever its configuration says: for servers that
+    /// choose apps by more than their mounts, as by host.
+    pub async fn answer_at<B>(&self, mount: &Mount, request: Request<B>) -> Response<ResponseBody>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (mut parts, body) = request.into_parts();
+        let asked = Asked::of(&mut parts);
+        let prepared = prepare(&parts, &asked, |path| {
+            let found = route(std::iter::once(mount), path)?;
+            Ok(found.map(|(_, split)| (self, split)))
+        });
+        drop(parts);
+        carry_out(prepared, body, asked).await
+    }
+
     /// The app as a `tower::Service` on its own, at its mount.
     pub fn service(&self) -> Site {
         let apps = vec![self.clone()];
