@@ -21,7 +21,7 @@ use std::time::{Duration, SystemTime};
 use bytes::{Bytes, BytesMut};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Location;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt};
+use object_store::{MultipartUpload, ObjectStoreExt};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::RwLock;
 
@@ -193,7 +193,10 @@ impl Blobs {
             for entry in fs::read_dir(&dir).map_err(error)? {
                 let entry = entry.map_err(error)?;
                 // What has another name is not ours to remove.
-                let digest = entry.file_name().to_str().and_then(|name| name.parse().ok());
+                let digest = entry
+                    .file_name()
+                    .to_str()
+                    .and_then(|name| name.parse().ok());
                 if let Some(digest) = digest
                     && self.path(&digest) == entry.path()
                     && is_old(&entry.path(), grace)
@@ -300,7 +303,10 @@ impl Staged {
         .await
         .map_err(|source| RegistryError::io(&from, source))?;
         let still = inner.moving.read().await;
-        let renamed = inner.store.rename(&self.location(), &location(digest)).await;
+        let renamed = inner
+            .store
+            .rename(&self.location(), &location(digest))
+            .await;
         drop(still);
         renamed.map_err(|error| RegistryError::store(&to, error))?;
         point(failpoints::BLOB_RENAMED);

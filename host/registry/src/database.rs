@@ -83,10 +83,9 @@ impl Database {
             .max_connections(READERS)
             .connect_with(options.pragma("query_only", "1"))
             .await?;
-        let key: Vec<u8> =
-            sqlx::query_scalar("SELECT value FROM settings WHERE name = 'cursor'")
-                .fetch_one(&reader)
-                .await?;
+        let key: Vec<u8> = sqlx::query_scalar("SELECT value FROM settings WHERE name = 'cursor'")
+            .fetch_one(&reader)
+            .await?;
         let key = key.try_into().map_err(|_| RegistryError::NoDatabase {
             path: path.to_owned(),
             message: "its key of cursors is not of 32 bytes".to_owned(),
@@ -129,10 +128,11 @@ async fn is_ours(pool: &SqlitePool, path: &Path) -> Result<(), RegistryError> {
         .fetch_one(pool)
         .await?;
     // The first migration may not have come to its end, and then there is nothing but the table of migrations.
-    let tables: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE tbl_name <> '_sqlx_migrations'")
-            .fetch_one(pool)
-            .await?;
+    let tables: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM sqlite_schema WHERE tbl_name <> '_sqlx_migrations'",
+    )
+    .fetch_one(pool)
+    .await?;
     if application == APPLICATION || (application == 0 && tables == 0) {
         return Ok(());
     }
@@ -180,5 +180,39 @@ fn of_another(path: &Path, error: RegistryError) -> RegistryError {
             message: error.to_string(),
         },
         _ => RegistryError::Sql(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Registry, RegistryError};
+
+    /// SQLite's own limit is told like a full disk, and can be set on any machine.
+    #[tokio::test]
+    async fn a_full_database_refuses_to_grow_and_is_read_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = Registry::open(dir.path()).await.unwrap();
+        let limit = async |pages: &'static str| {
+            sqlx::query(pages)
+                .execute(&registry.database.writer)
+                .await
+                .unwrap();
+        };
+        limit("PRAGMA max_page_count = 60").await;
+        let mut made = 0;
+        let error = loop {
+            match registry.create_tenant(&format!("t{made}")).await {
+                Ok(_) => made += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, RegistryError::Full(_)), "{error:?}");
+        assert!(made > 0);
+        let tenant = |number: i32| format!("t{number}");
+        let there = registry.tenant(&tenant(made - 1)).await.unwrap();
+        assert!(there.is_some());
+        assert_eq!(registry.tenant(&tenant(made)).await.unwrap(), None);
+        limit("PRAGMA max_page_count = 1000").await;
+        registry.create_tenant(&tenant(made)).await.unwrap();
     }
 }

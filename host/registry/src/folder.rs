@@ -22,8 +22,8 @@ impl Folder {
         let error = |source| RegistryError::io(dir, source);
         make(dir)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let handle = rustix::fs::open(dir, flags, Mode::empty())
-            .map_err(|source| error(source.into()))?;
+        let handle =
+            rustix::fs::open(dir, flags, Mode::empty()).map_err(|source| error(source.into()))?;
         let facts = rustix::fs::fstat(&handle).map_err(|source| error(source.into()))?;
         if facts.st_uid != rustix::process::geteuid().as_raw() {
             return Err(RegistryError::Foreign(dir.to_owned()));

@@ -131,7 +131,11 @@ mod tests {
 
     #[test]
     fn a_page_has_at_least_one_item_and_not_too_many() {
-        let rows = |limit| Part::new(&[7; 32], ("apps", 1), None, limit).unwrap().rows();
+        let rows = |limit| {
+            Part::new(&[7; 32], ("apps", 1), None, limit)
+                .unwrap()
+                .rows()
+        };
         assert_eq!([rows(0), rows(50), rows(u32::MAX)], [2, 51, 201]);
     }
 }

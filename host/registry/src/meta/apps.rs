@@ -52,12 +52,11 @@ impl Registry {
             .fetch_optional(&mut *change)
             .await?;
         let tenant = tenant.ok_or(RegistryError::Missing("tenant"))?;
-        let other: Option<App> =
-            sqlx::query_as("SELECT * FROM apps WHERE tenant = ? AND name = ?")
-                .bind(tenant_id)
-                .bind(name.to_owned())
-                .fetch_optional(&mut *change)
-                .await?;
+        let other: Option<App> = sqlx::query_as("SELECT * FROM apps WHERE tenant = ? AND name = ?")
+            .bind(tenant_id)
+            .bind(name.to_owned())
+            .fetch_optional(&mut *change)
+            .await?;
         if let Some(other) = other {
             return Err(RegistryError::Taken(match other.deleted {
                 None => format!("there is an app {name:?} already; use another name"),

@@ -68,7 +68,9 @@ impl Registry {
         .fetch_one(&mut *change)
         .await
         .map_err(|error| {
-            RegistryError::or_taken(error, || format!("the app has claimed {host}{path} already"))
+            RegistryError::or_taken(error, || {
+                format!("the app has claimed {host}{path} already")
+            })
         })?;
         change.commit().await?;
         Ok(domain)
