@@ -53,7 +53,8 @@ pub struct Blobs(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     dir: PathBuf,
-    /// Makes sure of bytes before it gives a file its name, but not of the name: see `publish`.
+    /// It makes sure of nothing itself: `publish` does, between whose steps a test can end the process, and which needs no
+    /// more than one folder for it.
     store: LocalFileSystem,
     database: Database,
     /// Read by whoever renames, written by whoever removes.

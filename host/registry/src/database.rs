@@ -7,7 +7,7 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{SqlSafeStr, Sqlite, Transaction};
+use sqlx::{Connection, SqlSafeStr, Sqlite, SqliteConnection, Transaction};
 
 use crate::error::{RegistryError, code};
 use crate::failpoints::point;
@@ -63,6 +63,7 @@ impl Database {
                 .idle_timeout(None)
                 .max_lifetime(None)
                 .acquire_timeout(Duration::from_secs(60))
+                .after_release(|connection, _| Box::pin(is_fit(connection)))
         };
         // Whose it is, before a byte of it is changed.
         let look = pool()
@@ -120,6 +121,14 @@ pub(crate) async fn commit(
     change.commit().await?;
     point(after);
     Ok(())
+}
+
+/// Whether a connection may be used again. On a full disk SQLite takes a change back by itself, and then sqlx, which cannot
+/// take it back once more, believes for ever that it goes on.
+async fn is_fit(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    // What was dropped is taken back when the connection comes to it.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// Refuses what another program has written.

@@ -83,6 +83,12 @@ async fn small_disk() {
             .is_none()
     );
 
+    // However often it was tried.
+    for _ in 0..3 {
+        let error = registry.create_tenant("more").await.unwrap_err();
+        assert!(matches!(error, RegistryError::Full(_)), "{error:?}");
+    }
+
     fs::remove_file(&filler).unwrap();
     registry.create_tenant("after").await.unwrap();
     upload(&registry, &[1; 100_000]).await.unwrap();
