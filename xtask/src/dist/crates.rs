@@ -10,12 +10,13 @@ use super::{Release, name_of};
 use crate::shell::{cargo, output, root, run, step, target_folder};
 
 /// In the order in which they are published. The last is the command.
-const CRATES: [&str; 6] = [
+const CRATES: [&str; 7] = [
     "wasm-gw-protocol",
     "wasm-gw-http",
     "wasm-gw-runtime",
     "wasm-gw-optimize",
     "wasm-gw-build",
+    "wasm-gw-registry",
     "wasm-gw",
 ];
 /// It has a workspace of its own.

@@ -1,5 +1,10 @@
 //! The tests of the registry, one binary: a folder, and what is asked of it. Some start this binary again to let it die.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on is a test that fails"
+)]
+
 mod blobs;
 mod crash;
 mod crowd;
