@@ -371,3 +371,37 @@ async fn blocking<T: Send + 'static>(
 fn ended(error: &tokio::task::JoinError) -> RegistryError {
     RegistryError::Sql(sqlx::Error::Io(std::io::Error::other(error.to_string())))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::{NewVersion, Registry};
+
+    /// Between the list of what is old and the removal a version can be added without an upload, as by a new config.
+    #[tokio::test]
+    async fn what_was_named_since_the_list_was_made_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = Registry::open(dir.path()).await.unwrap();
+        let tenant = registry.create_tenant("acme").await.unwrap();
+        let app = registry.create_app(tenant.id, "shop", 1).await.unwrap();
+        let mut upload = registry.blobs.upload().await.unwrap();
+        upload.write(b"old"[..].into()).await.unwrap();
+        let (component, size) = upload.finish().await.unwrap();
+        let listed = [component];
+        let new = NewVersion {
+            component,
+            size,
+            config: String::new(),
+            by: String::new(),
+        };
+        registry.add_version(app.id, new).await.unwrap();
+        let removed = registry.blobs.remove(&listed, Duration::ZERO).await;
+        assert_eq!(removed.unwrap(), 0);
+        assert!(registry.blobs.exists(&component));
+        registry.delete_app(app.id).await.unwrap();
+        registry.purge_apps(i64::MAX).await.unwrap();
+        let removed = registry.blobs.remove(&listed, Duration::ZERO).await;
+        assert_eq!(removed.unwrap(), 1);
+    }
+}
