@@ -80,25 +80,17 @@ pub fn compile_apart(
     let source = open(file)?;
     let parts = component::take_apart(limits, &source)?;
     let engine = Engine::new(&engine::config(settings.cramped)).map_err(invalid)?;
-    let whole = Code {
-        component: &source,
-        without: None,
+    let compiled = |without| {
+        let component = &source;
+        compile(&engine, Code { component, without }).map_err(invalid)
     };
-    let without = parts.data.as_ref().filter(|_| settings.images);
-    let (kind, compiled) = match without {
-        None => (WHOLE, compile(&engine, whole).map_err(invalid)?),
-        Some(data) => {
-            let code = Code {
-                component: &source,
-                without: Some(data),
-            };
-            let compiled = compile(&engine, code).map_err(invalid)?;
-            if component::has_one_memory(&compiled) {
-                (WITHOUT_DATA, compiled)
-            } else {
-                (WHOLE, compile(&engine, whole).map_err(invalid)?)
-            }
-        }
+    let without_data = match parts.data.as_ref().filter(|_| settings.images) {
+        Some(data) => Some(compiled(Some(data))?).filter(component::has_one_memory),
+        None => None,
+    };
+    let (kind, compiled) = match without_data {
+        Some(made) => (WITHOUT_DATA, made),
+        None => (WHOLE, compiled(None)?),
     };
     component::check(&compiled, limits)?;
     Ok(packed(kind, &compiled)?)

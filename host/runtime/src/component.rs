@@ -88,7 +88,10 @@ pub enum ComponentError {
     )]
     WrongType(String),
     /// Its code is not in the cache, and it was not to be compiled now.
-    #[error("this component has not been compiled for this machine yet")]
+    #[error(
+        "this component has not been compiled for this machine yet; \
+         compile it (`compile_apart`), and keep that (`Runtime::keep_compiled`) in a runtime with a cache"
+    )]
     NotCompiled,
     /// It needs more than its limits allow before it has done anything.
     #[error(
